@@ -1,0 +1,139 @@
+"""Whole views of an image: a window of it, then changes of its pixels.
+
+BYOL's (Grill et al., 2020, appendix on augmentations), in this order:
+
+    crop, resize  |  flip, colour jitter, grayscale, blur, solarize, clip
+
+What stands before the bar (`start`) needs the image, whose size is its own; what stands
+behind (`finish`) has one shape, is compiled, and may run on the host, one example at a
+time, or on the device, in batches. Both give the same pixels for the same seeds.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from sslzoo.augment import crops, draws, ops
+from sslzoo.errors import BadInput
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """How often a view is changed, or how much; defaults are BYOL's first family."""
+
+    flip: float = 0.5  # probability
+    jitter: float = 0.8  # probability of the next four together
+    brightness: float = 0.4  # most that is added
+    contrast: float = 0.4  # most that the factor departs from 1
+    saturation: float = 0.2  # the same
+    hue: float = 0.1  # most that is turned, of a whole turn
+    gray: float = 0.2  # probability
+    blur: float = 1.0  # probability
+    solarize: float = 0.0  # probability
+
+    def __post_init__(self):
+        for name in ("flip", "jitter", "gray", "blur", "solarize"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInput(
+                    f"Changes({name}={getattr(self, name)!r}) is a probability: "
+                    "give a number from 0 to 1."
+                )
+        for name in ("brightness", "contrast", "saturation", "hue"):
+            if not getattr(self, name) >= 0:
+                raise BadInput(
+                    f"Changes({name}={getattr(self, name)!r}) is the most that a "
+                    "colour changes: give 0 or more."
+                )
+
+    def __call__(self, image, seed):
+        """The changed image; one, or a batch."""
+        flip, jitter, gray, blur, solarize = draws.split(ops.tensor(seed), 5)
+        image = ops.flip(image, flip, self.flip)
+        most = self.brightness, self.contrast, self.saturation, self.hue
+        image = ops.jitter(image, jitter, *most, self.jitter)
+        image = ops.grayscale(image, gray, self.gray)
+        image = ops.blur(image, blur, self.blur)
+        image = ops.solarize(image, solarize, self.solarize)
+        return ops.clip(image)
+
+
+BYOL_T = Changes()
+BYOL_T_PRIME = Changes(blur=0.1, solarize=0.2)
+
+
+class Views:
+    """Views of an example, `(item, seed) -> {"view1": [size, size, 3], ...}`.
+
+    Args:
+        size: of a view.
+        changes: one `Changes` for each view; None for a view that is only cropped.
+        area, ratio: of the random window: part of the image, and width / height.
+        evaluate: the centre in place of random windows.
+    """
+
+    def __init__(
+        self,
+        size,
+        changes=(BYOL_T, BYOL_T_PRIME),
+        area=(0.08, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        evaluate=False,
+    ):
+        if not size >= 1:
+            raise BadInput(f"A view has a size of 1 or more, not {size!r}.")
+        self.size, self.changes = int(size), tuple(changes)
+        self.area, self.ratio, self.evaluate = area, ratio, evaluate
+        self.names = tuple(f"view{i + 1}" for i in range(len(self.changes)))
+
+    def __call__(self, item, seed):
+        return self.finish(self.start(item, seed), seed)
+
+    def windows(self, seed, height, width):
+        """(top, left, height, width) of each view, int64 `[..., k, 4]`, in NumPy."""
+        k = len(self.names)
+        if np.ndim(height):
+            height, width = np.asarray(height)[..., None], np.asarray(width)[..., None]
+        if self.evaluate:
+            centre = crops.centre_window(self.size, height, width)
+            return np.broadcast_to(centre, (*np.shape(seed)[:-1], k, 4))
+        where = draws.split(seed, 2)[0]
+        seeds = draws.children(where, k)
+        return crops.random_windows(seeds, height, width, self.area, self.ratio)
+
+    def start(self, item, seed):
+        """Crops and resizes `item["image"]`, one or a batch, uint8 or float32.
+
+        Its windows are `item["windows"]`, or those of `windows` where it has none.
+        """
+        image = tf.convert_to_tensor(item["image"])
+        windows = item["windows"] if "windows" in item else self.draw(image, seed)
+        return {
+            name: crops.resize(image, windows[..., i, :], self.size)
+            for i, name in enumerate(self.names)
+        }
+
+    def draw(self, image, seed):
+        """`windows` of a tensor, as a tensor."""
+        height, width = tf.unstack(tf.shape(image)[-3:-1])
+        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
+        return tf.ensure_shape(windows, (*image.shape[:-3], len(self.names), 4))
+
+    def finish(self, views, seed):
+        """Changes the pixels of what `start` gave; one example, or a batch."""
+        if not any(self.changes):
+            return dict(views)
+        return self.compiled(views, seed)
+
+    @tf.function(jit_compile=True)
+    def compiled(self, views, seed):
+        seeds = draws.split(draws.split(ops.tensor(seed), 2)[1], len(self.names))
+        return {
+            name: change(views[name], seed) if change else views[name]
+            for name, change, seed in zip(self.names, self.changes, seeds)
+        }
+
+
+def evaluation_view(size):
+    """The centre of an image and nothing else: `{"view1"}`."""
+    return Views(size, changes=(None,), evaluate=True)

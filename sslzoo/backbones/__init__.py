@@ -1,0 +1,43 @@
+"""Images in, a dict of features out. A new backbone is one file and a line here."""
+
+import inspect
+
+from sslzoo.backbones import resnet, tiny
+from sslzoo.errors import UnknownName, nearest
+
+BUILDERS = {
+    "tiny": tiny.tiny,
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+}
+
+
+def build(name, **options):
+    """The backbone `name`; its function in `BUILDERS` tells the options."""
+    if name not in BUILDERS:
+        raise UnknownName(
+            f"No backbone {name!r}.{nearest(name, BUILDERS)} "
+            f"There are: {', '.join(BUILDERS)}."
+        )
+    try:
+        inspect.signature(BUILDERS[name]).bind(**options)
+    except TypeError as error:
+        raise UnknownName(f"Backbone {name!r}: {error}.") from None
+    return BUILDERS[name](**options)
+
+
+def feature_info(backbone, size=224):
+    """Name, channels and stride of each map of features, from the first to the last.
+
+    Strides are read off the shapes that an image of `size` pixels gives.
+    """
+    import keras
+
+    shapes = backbone.compute_output_shape((None, size, size, backbone.input_shape[-1]))
+    del keras
+    return [
+        {"name": name, "channels": shape[-1], "stride": -(-size // shape[1])}
+        for name, shape in shapes.items()
+        if len(shape) == 4
+    ]

@@ -1,0 +1,109 @@
+"""Layers that backbones and heads share, in Keras alone: any backend runs them."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation over the global batch, however many replicas share it.
+
+        y = gamma * (x - mean) / sqrt(var + epsilon) + beta
+        moving <- momentum * moving + (1 - momentum) * (mean, var)
+
+    var is the biased variance of the batch, also in the moving average. The
+    defaults are those of BYOL's code and torchvision: momentum 0.9, epsilon 1e-5.
+
+    To synchronize is a matter of the run, not of the model: Keras refuses it on any
+    backend but TensorFlow, also when a saved model is read there. So it is decided
+    here, anew each time, and never written into a config.
+
+    Where one replica sees the whole batch, TensorFlow's fused kernel does the work
+    of Keras' separate moments in one pass; elsewhere Keras' synchronized path does.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **options):
+        synchronized = keras.config.backend() == "tensorflow"
+        super().__init__(
+            momentum=momentum, epsilon=epsilon, synchronized=synchronized, **options
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["synchronized"]
+        return config
+
+    def call(self, inputs, training=None, mask=None):
+        if keras.config.backend() == "tensorflow" and self._fits_the_kernel(inputs):
+            import tensorflow as tf
+
+            training = bool(training) and self.trainable
+            if not training or tf.distribute.get_strategy().num_replicas_in_sync == 1:
+                return self._fused(tf, inputs, training)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _fits_the_kernel(self, inputs):
+        """The kernel takes a channels-last image or vector, scaled and shifted."""
+        return (
+            self.scale
+            and self.center
+            and self.axis in (-1, inputs.ndim - 1)
+            and inputs.ndim in (2, 4)
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+        )
+
+    def _fused(self, tf, inputs, training):
+        images = inputs if inputs.ndim == 4 else inputs[:, None, None, :]
+        images = tf.cast(images, self.compute_dtype)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=images,
+            scale=self.gamma.value,
+            offset=self.beta.value,
+            mean=self.moving_mean.value,
+            variance=self.moving_variance.value,
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            # The kernel hands out the unbiased variance; the papers keep the biased.
+            shape = tf.shape(images)
+            count = tf.cast(shape[0] * shape[1] * shape[2], variance.dtype)
+            variance *= (count - 1) / count
+            for moving, now in (
+                (self.moving_mean, mean),
+                (self.moving_variance, variance),
+            ):
+                moving.assign(moving * self.momentum + now * (1 - self.momentum))
+        return outputs if inputs.ndim == 4 else outputs[:, 0, 0, :]
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Standardize(keras.layers.Layer):
+    """(x - mean) / std per channel: RGB in [0, 1] to what a network was trained on."""
+
+    def __init__(self, mean, std, **options):
+        super().__init__(**options)
+        self.mean, self.std = tuple(mean), tuple(std)
+
+    def call(self, images):
+        mean = ops.convert_to_tensor(self.mean, dtype=self.compute_dtype)
+        std = ops.convert_to_tensor(self.std, dtype=self.compute_dtype)
+        return (images - mean) / std
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return {**super().get_config(), "mean": self.mean, "std": self.std}
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def haiku_kernel(fan_in):
+    """Truncated normal of std 1/sqrt(fan in) *before* truncation, as Haiku draws it.
+
+    Keras' `lecun_normal` divides by 0.8796 to undo the truncation; Haiku does not.
+    """
+    return keras.initializers.TruncatedNormal(stddev=fan_in**-0.5)

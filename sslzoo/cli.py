@@ -1,0 +1,190 @@
+"""The `sslzoo` command: one function per verb, whose first line is its help."""
+
+import argparse
+import json
+import os
+import sys
+
+from sslzoo import __version__
+from sslzoo.errors import BadInput, Interrupted, SslzooError
+
+
+def train(args):
+    """Pretrain what a recipe describes, or go on where such a run was left."""
+    from sslzoo import distribute, recipe, runner, workdir
+    from sslzoo.show import progress, report
+
+    knobs = read_knobs(args.knobs)
+    strategy = distribute.strategy(args.strategy)
+    plan = recipe.load(args.recipe, **knobs)
+    folder = workdir.Workdir(args.workdir)
+    if distribute.is_chief(strategy):
+        folder.open(*workdir.identity(args.recipe, knobs, plan))
+    method = runner.pretrain(
+        plan,
+        folder,
+        strategy,
+        progress.Bar(quiet=args.json),
+        checkpoint_seconds=args.checkpoint_seconds,
+        on_collapse=args.on_collapse,
+    )
+    if not distribute.is_chief(strategy):
+        return
+    result = folder.result()
+    if args.report:
+        result["report"] = str(report.write(folder, method=method, plan=plan))
+    show(args, result, progress.result_table)
+    if args.report and not args.json:
+        print(f"Report: {result['report']}")
+
+
+def evaluate(args):
+    """Measure the features of runs on labelled images: kNN and linear protocols."""
+    from sslzoo import runner, workdir
+    from sslzoo.data import sources
+    from sslzoo.evaluation import ladder
+    from sslzoo.show import progress
+
+    sets = None
+    if args.data:
+        if not args.test:
+            raise BadInput("--data names images to learn from: --test must name others.")
+        sets = sources.from_spec(args.data), sources.from_spec(args.test)
+    folders = [workdir.Workdir(run) for run in args.runs]
+    results = ladder.evaluate(
+        [(str(f.path), *runner.trained(f)) for f in folders],
+        protocols=args.protocol or ["knn", "linear"],
+        sets=sets,
+        size=args.size,
+        say=(lambda words: None) if args.json else progress.say,
+    )
+    if args.out:
+        from sslzoo import checkpoints
+
+        checkpoints.write_text(args.out, json.dumps(results, indent=1) + "\n")
+    show(args, results, progress.ladder_table)
+
+
+def check(args):
+    """Read every image of a folder and name those that cannot be read."""
+    from sslzoo.data import check as checking
+
+    report = checking.scan(args.folder, progress=not args.json)
+    show(args, report.as_dict(), lambda _: checking.show(report))
+    return 1 if report.bad else 0
+
+
+def bench(args):
+    """Measure the speed of a part: input, views, a step, the linear probe."""
+    from sslzoo import bench as benches
+
+    result = benches.run(args.what, **read_knobs(args.knobs))
+    show(args, result, benches.show)
+
+
+def sheet(args):
+    """Draw a contact sheet of the toy world."""
+    from sslzoo.show import sheet as sheets
+
+    print(sheets.toyworld_sheet(args.out))
+
+
+def show(args, result, draw):
+    """The result for a script, or for a person."""
+    if args.json:
+        print(json.dumps(result))
+    else:
+        draw(result)
+
+
+def read_knobs(words):
+    for word in words:
+        if "=" not in word:
+            raise BadInput(f"{word!r} is no knob: write knob=value, like epochs=10.")
+    return dict(word.split("=", 1) for word in words)
+
+
+def parser():
+    top = argparse.ArgumentParser(
+        prog="sslzoo",
+        description="Self-supervised models for images: train them, measure them.",
+        epilog="Each verb has an example: sslzoo VERB --help.",
+    )
+    top.add_argument("--version", action="version", version=f"sslzoo {__version__}")
+    verbs = top.add_subparsers(required=True, metavar="VERB")
+
+    def verb(run, example, json_words="print the result as JSON, for scripts"):
+        one = verbs.add_parser(
+            run.__name__,
+            help=run.__doc__,
+            description=run.__doc__,
+            epilog=f"Example: {example}",
+        )
+        one.set_defaults(run=run, json=False)
+        if json_words:
+            one.add_argument("--json", action="store_true", help=json_words)
+        return one
+
+    one = verb(train, "sslzoo train byol_r18w16_toyworld epochs=3 --workdir runs/toy")
+    one.add_argument("recipe", help="the name of a recipe, or a file")
+    one.add_argument("knobs", nargs="*", metavar="knob=value", help="of the recipe")
+    one.add_argument("--workdir", required=True, help="where the run is kept")
+    one.add_argument(
+        "--strategy",
+        default="auto",
+        help="auto, one, mirrored, multiworker or tpu (never run by the authors)",
+    )
+    one.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=300,
+        metavar="S",
+        help="between checkpoints, beside one after each epoch (300)",
+    )
+    one.add_argument(
+        "--on-collapse",
+        choices=("warn", "stop"),
+        default="warn",
+        help="what to do when all images get the same output (warn)",
+    )
+    one.add_argument("--report", action="store_true", help="write report.html too")
+
+    one = verb(
+        evaluate, "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json"
+    )
+    one.add_argument("runs", nargs="+", metavar="RUN", help="workdirs: seeds of a run")
+    one.add_argument(
+        "--protocol", action="append", choices=("knn", "linear"), help="(both)"
+    )
+    one.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
+    one.add_argument("--test", metavar="SPEC", help="labelled images to be told")
+    one.add_argument("--size", type=int, help="side of the images (the recipe's)")
+    one.add_argument("--out", metavar="FILE", help="write the result as JSON too")
+
+    one = verb(check, "sslzoo check photos/")
+    one.add_argument("folder", help="of images, or a data spec like npz:FILE#train")
+
+    one = verb(bench, "sslzoo bench step backbone=resnet50 batch_size=16")
+    one.add_argument("what", help="views, step, input or linear")
+    one.add_argument("knobs", nargs="*", metavar="knob=value")
+
+    one = verb(sheet, "sslzoo sheet --out toyworld.png", json_words=None)
+    one.add_argument("--out", default="toyworld.png", metavar="FILE")
+    return top
+
+
+def main(argv=None):
+    args = parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        code = args.run(args)
+    except Interrupted as error:
+        print(f"sslzoo: {error}", file=sys.stderr)
+        code = 130
+    except SslzooError as error:  # Meant for the user: its words, no traceback.
+        print(f"sslzoo: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("sslzoo: stopped.", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)

@@ -1,0 +1,202 @@
+"""What every method shares: a backbone, an honest step, the meters of a run."""
+
+import keras
+import tensorflow as tf
+
+from sslzoo import distribute
+from sslzoo.errors import BadInput
+
+
+class Method(keras.Model):
+    """A way to pretrain `backbone`. Subclasses write `train_step` and `test_step`.
+
+    `meters` names the scalars a subclass passes to `report`; `uses`, what its
+    examples see of an item beside the image: ("label",) for a method with a probe.
+
+    Args:
+        example: what the network is shown of an item, `(item, seed) -> dict`. A
+            dataset of plain images given to `fit` goes through it; and what the
+            pipeline left of it for the device is done in `shown`.
+    """
+
+    meters = ("loss",)
+    uses = ()
+
+    def __init__(self, backbone, example, name):
+        super().__init__(name=name)
+        if "pooled" not in getattr(backbone, "output", {}):
+            raise BadInput(
+                f"{name} needs a backbone whose output is a dict with 'pooled'. "
+                "sslzoo.backbones.build(NAME) makes one."
+            )
+        self.backbone = backbone
+        self.example = example
+        self.accumulate = 1
+        self._meters = {meter: keras.metrics.Mean(name=meter) for meter in self.meters}
+        self.built = True  # Parts are built as they are made; fit must not guess.
+
+    def call(self, images, training=False):
+        return self.backbone(images, training=training)
+
+    def train_step(self, batch):
+        raise NotImplementedError(f"{type(self).__name__} has no train_step(batch).")
+
+    def test_step(self, batch):
+        raise NotImplementedError(f"{type(self).__name__} has no test_step(batch).")
+
+    def deployable(self):
+        """The model that is exported: what the paper evaluates."""
+        return self.backbone
+
+    def look(self, batch):
+        """What `health` measures of a batch, or None: see `health.measure`."""
+        return None
+
+    def shown(self, batch):
+        """The batch as the network sees it: here ends what the pipeline began."""
+        if "unfinished" not in batch:
+            return batch
+        rest = dict(batch["unfinished"])
+        kept = {key: batch[key] for key in batch if key != "unfinished"}
+        seed = rest.pop("seed")
+        return {**self.example.finish(rest, seed), **kept}
+
+    def compile(self, optimizer, accumulate=1, **options):
+        """Keras' compile, for a method that has its own loss.
+
+        Args:
+            accumulate: batches that make one optimizer step. Their gradients are
+                averaged, as if they were one batch, but for batch normalisation,
+                which sees each by itself.
+        """
+        super().compile(optimizer=optimizer, **options)
+        self.optimizer.build(self.trainable_variables)
+        self.accumulate = accumulate
+        if accumulate > 1:
+            self._sums = [
+                keras.Variable(tf.zeros(w.shape), trainable=False, name=f"sum_{i}")
+                for i, w in enumerate(self.trainable_variables)
+            ]
+            self._gathered = keras.Variable(
+                0, dtype="int64", trainable=False, name="gathered"
+            )
+
+    def minimize(self, tape, loss):
+        """One optimizer step on `loss`, the mean over this replica's examples.
+
+        The optimizer sums gradients over replicas, so the backward pass starts
+        from 1 / replicas, times the loss scale when training in float16; and from
+        1 / accumulate, where several batches make one step. Losses that layers
+        added (`self.losses`) are minimized with it.
+
+        Returns:
+            Whether a step was taken: None where each batch takes one, else a
+            boolean tensor.
+        """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        seed = self.optimizer.scale_loss(
+            tf.ones_like(loss) / (replicas * self.accumulate)
+        )
+        targets = [loss, *self.losses]
+        seeds = [tf.cast(seed, target.dtype) for target in targets]
+        weights = self.trainable_variables
+        gradients = tape.gradient(
+            targets, [w.value for w in weights], output_gradients=seeds
+        )
+        if self.accumulate == 1:
+            self.optimizer.apply_gradients(zip(gradients, weights))
+            return None
+        return self._add_up(gradients, weights)
+
+    def _add_up(self, gradients, weights):
+        """Adds to the sums; every `accumulate` times the optimizer takes them."""
+        context = tf.distribute.get_replica_context()
+        gradients = [
+            tf.zeros(w.shape) if g is None else g for g, w in zip(gradients, weights)
+        ]
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        last = tf.equal((self._gathered + 1) % self.accumulate, 0)
+
+        def step():
+            self.optimizer.apply(list(self._sums), weights)
+            for total in self._sums:
+                total.assign(tf.zeros_like(total))
+            return tf.constant(True)
+
+        def together(strategy, gradients):
+            # Across replicas, because a step inside tf.cond could not leave them.
+            for total, gradient in zip(self._sums, gradients):
+                strategy.extended.update(
+                    total.value, lambda v, g: v.assign_add(g), args=(gradient,)
+                )
+            self._gathered.assign_add(1)
+            tf.cond(last, step, lambda: tf.constant(False))
+
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            together, tf.distribute.get_strategy(), gradients
+        )
+        return last
+
+    def report(self, **values):
+        """Adds the values of this step to the meters; returns their means so far."""
+        for meter, value in values.items():
+            self._meters[meter].update_state(value)
+        results = {meter: self._meters[meter].result() for meter in self.meters}
+        if distribute.workers() > 1:
+            # Keras concatenates the logs of workers, which scalars do not allow.
+            results = {meter: tf.reshape(r, [1]) for meter, r in results.items()}
+        return results
+
+    def fit(self, x=None, **options):
+        """Keras' fit; a dataset of plain images is mapped through the example.
+
+        Args:
+            x: batches as `train_step` reads them; or a `tf.data.Dataset` of plain
+                images, RGB, uint8 or float32 in [0, 1], single or in batches, alone
+                or with labels.
+            options: Keras'. Single images want `batch_size`.
+        """
+        if isinstance(x, tf.data.Dataset) and not isinstance(x.element_spec, dict):
+            x, options = self._examples(x, **options)
+        return super().fit(x, **options)
+
+    def _examples(self, data, batch_size=None, steps_per_epoch=None, **options):
+        """Endless batches of examples of a dataset of plain images; fit's options."""
+        spec = data.element_spec[0] if isinstance(data.element_spec, tuple) else None
+        shape = (spec or data.element_spec).shape
+        if shape.rank not in (3, 4) or shape[-1] != 3:
+            raise BadInput(
+                f"fit was given {data.element_spec}. It takes images [h, w, 3], or "
+                "batches of them [n, h, w, 3], alone or as (image, label)."
+            )
+        batches = int(data.cardinality())
+        if shape.rank == 4:
+            batch_size = batch_size or shape[0] or len(tf.nest.flatten(next(iter(data)))[0])
+            data = data.unbatch()
+        elif batch_size:
+            batches //= batch_size
+        if not batch_size:
+            raise BadInput("fit was given single images: say batch_size=... too.")
+        steps_per_epoch = steps_per_epoch or batches
+        if steps_per_epoch < 1:
+            raise BadInput(
+                "fit cannot tell how many batches make an epoch of this dataset "
+                f"(batch_size={batch_size}): say steps_per_epoch=..."
+            )
+
+        def example(n, element):
+            image, *rest = element if isinstance(element, tuple) else (element,)
+            seed = tf.stack([tf.zeros_like(n), n])
+            label = {"label": rest[0]} if "label" in self.uses and rest else {}
+            return {**self.example({"image": image, **label}, seed), **label, "n": n}
+
+        # One count over all epochs, so that none shows what another has shown.
+        data = data.repeat().enumerate().map(example, tf.data.AUTOTUNE)
+        data = data.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        return data, {**options, "steps_per_epoch": steps_per_epoch}
+
+    def _maybe_symbolic_build(self, *args, **options):
+        """Nothing: a method is built by its constructor, its optimizer by compile.
+
+        Keras would run a step symbolically, and fails under several workers.
+        """

@@ -1,0 +1,53 @@
+"""The slow twin of a network, that follows it and learns nothing by itself."""
+
+import keras
+import tensorflow as tf
+
+
+def frozen_copy(model, fresh=False):
+    """A twin of `model` that no gradient will move.
+
+    Freezes the variables, not the layers: a frozen BatchNormalization layer falls
+    back on its moving statistics, and BYOL's target must use those of its batch.
+
+    Args:
+        fresh: draw the twin's weights anew instead of copying the model's. BYOL's
+            code starts the target so; its authors saw no difference.
+    """
+    if fresh:
+        twin = type(model).from_config(_other_seeds(model.get_config()))
+    else:
+        twin = keras.models.clone_model(model)
+        twin.set_weights(model.get_weights())
+    for variable in twin.trainable_variables:
+        variable.trainable = False
+    return twin
+
+
+def move(twin, model, tau, when=None):
+    """twin <- tau * twin + (1 - tau) * model, over what the optimizer learns.
+
+    The running averages of a batch normalisation are not moved: each network has
+    its own.
+
+    Args:
+        when: a boolean tensor; the twin stays where it is unless true. None: always.
+    """
+    for slow, fast in zip(twin.weights, model.weights):
+        if fast.trainable:
+            moved = slow + (1 - tau) * (fast - slow)
+            slow.assign(moved if when is None else tf.where(when, moved, slow))
+
+
+def _other_seeds(config):
+    """The config with every initializer's seed changed, so that it draws anew."""
+    if isinstance(config, dict):
+        return {
+            key: value + 1
+            if key == "seed" and isinstance(value, int)
+            else _other_seeds(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(_other_seeds(value) for value in config)
+    return config

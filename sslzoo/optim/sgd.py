@@ -1,0 +1,60 @@
+"""Momentum with the papers' weight decay: coupled, and not on every weight."""
+
+import keras
+from keras import ops
+
+from sslzoo.optim import decay as decays
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class SGD(keras.optimizers.Optimizer):
+    """Heavy-ball momentum, the rate applied last.
+
+        g <- g + decay * w        not for excluded weights
+        m <- momentum * m + g
+        w <- w - rate * m
+
+    Args:
+        exclude: patterns of weight names that skip the first line.
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        momentum=0.9,
+        decay=0.0,
+        exclude=decays.BIAS_AND_NORM,
+        name="sgd",
+        **options,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **options)
+        self.momentum, self.decay, self.exclude = momentum, decay, tuple(exclude)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.velocities = self.add_optimizer_variables(variables, "velocity")
+        # By name, and here: update_step is handed TensorFlow's variables, without path.
+        self.excluded = [decays.excluded(v.path, self.exclude) for v in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        velocity = self.velocities[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        if not self.excluded[index]:
+            gradient = self.direction(gradient + self.decay * variable, variable)
+        self.assign(velocity, self.momentum * velocity + gradient)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * velocity)
+
+    def direction(self, gradient, variable):
+        """What the momentum takes up of the decayed gradient: all of it."""
+        return gradient
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "decay": self.decay,
+            "exclude": list(self.exclude),
+        }

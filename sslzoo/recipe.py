@@ -1,0 +1,145 @@
+"""What a file of train/ returns, and how one is found and read."""
+
+import dataclasses
+import importlib.util
+import inspect
+import pathlib
+from collections.abc import Callable
+
+from sslzoo.data.pipeline import Stream
+from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """Labelled images, apart from those of the run, on which its features are tried.
+
+    Args:
+        train, test: sources with labels.
+        size: images are brought to this side.
+        crop: part of the shorter side that is kept before; 1 for small images.
+    """
+
+    train: object
+    test: object
+    size: int
+    crop: float = 0.875
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One training run, fully decided.
+
+    `method` and `optimizer` are calls still to be made: their variables belong
+    inside the scope of the distribution strategy. A method of several tasks has a
+    stream per task, {task: stream}.
+
+    Args:
+        steps: of the optimizer; each takes `accumulate` batches.
+        probes: name -> Probe, tried every `probe_every` epochs and at the end.
+        precision: Keras' policy: "float32", "mixed_bfloat16" or "mixed_float16".
+        seed: of weights, order and augmentation.
+    """
+
+    streams: Stream | dict[str, Stream]
+    method: Callable  # () -> Method
+    optimizer: Callable  # () -> keras.optimizers.Optimizer
+    steps: int
+    accumulate: int = 1
+    precision: str = "float32"
+    jit: bool = False
+    probes: dict[str, Probe] = dataclasses.field(default_factory=dict)
+    probe_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise BadInput(
+                f"This recipe has {self.steps} steps: more epochs, more images or a "
+                "smaller batch_size make at least one."
+            )
+
+    @property
+    def steps_per_epoch(self):
+        """Optimizer steps after which the first stream has shown all it has."""
+        streams = self.streams
+        first = next(iter(streams.values())) if isinstance(streams, dict) else streams
+        return max(1, first.steps_per_epoch // self.accumulate)
+
+
+def load(name, **knobs):
+    """Calls `recipe(**knobs)` of the recipe `name`, each in the type of its default."""
+    path = find(name)
+    build = module(path).recipe
+    parameters = inspect.signature(build).parameters
+    for knob in knobs:
+        if knob not in parameters:
+            raise UnknownName(
+                f"{path.stem} has no knob {knob!r}.{nearest(knob, parameters)} "
+                f"It has: {', '.join(parameters)}."
+            )
+    return build(
+        **{
+            knob: like(knob, parameters[knob].default, value)
+            for knob, value in knobs.items()
+        }
+    )
+
+
+def knobs_of(name, **knobs):
+    """Every knob of the recipe with the value that `load` would give it."""
+    parameters = inspect.signature(module(find(name)).recipe).parameters
+    return {
+        knob: like(knob, parameter.default, knobs.get(knob, parameter.default))
+        for knob, parameter in parameters.items()
+    }
+
+
+def find(name):
+    """The file of a recipe: an explicit path, or its name in one of `folders()`."""
+    path = pathlib.Path(name)
+    if path.suffix == ".py" or path.parent != pathlib.Path("."):
+        if path.is_file():
+            return path
+        raise MissingFile(f"No recipe file {name}. {_offer(path.stem)}")
+    for folder in folders():
+        if (folder / f"{name}.py").is_file():
+            return folder / f"{name}.py"
+    raise UnknownName(f"No recipe {name!r}.{nearest(name, names())} {_offer()}")
+
+
+def folders():
+    """Where recipes lie: here, beside the source, in the installed package."""
+    package = pathlib.Path(__file__).parent
+    places = [pathlib.Path("train"), package.parent / "train", package / "train"]
+    return [place for place in places if place.is_dir()]
+
+
+def names():
+    return sorted({f.stem for place in folders() for f in place.glob("*_*.py")})
+
+
+def _offer(near=""):
+    hint = nearest(near, names()).strip() if near else ""
+    return f"{hint} There are: {', '.join(names())}.".strip()
+
+
+def module(path):
+    """The file `path` as Python has it: `recipe`, and `SMALL`, its knobs for tests."""
+    spec = importlib.util.spec_from_file_location("recipe_file", path)
+    file = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(file)
+    return file
+
+
+def like(knob, default, value):
+    """`value`, perhaps typed on a command line, in the type of `default`."""
+    try:
+        if isinstance(default, bool) and isinstance(value, str):
+            return {"true": True, "false": False}[value.lower()]
+        return type(default)(value)
+    except (ValueError, KeyError):
+        raise BadInput(
+            f"{knob}={value}: it takes a {type(default).__name__}, "
+            f"like its default {default!r}."
+        ) from None

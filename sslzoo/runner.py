@@ -1,0 +1,360 @@
+"""Runs a recipe from its first step to its last, through kills and Ctrl-C."""
+
+import contextlib
+import dataclasses
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sslzoo import checkpoints, distribute, health
+from sslzoo.data import pipeline
+from sslzoo.data.quarantine import Quarantine
+from sslzoo.errors import Interrupted, RunStopped
+from sslzoo.evaluation import features, knn, linear
+
+HEALTH_IMAGES = 256  # Of the examples on which health is measured.
+HEALTH_SEED = 10_007  # Added to the run's seed, so that they are none of the run's.
+
+
+def pretrain(
+    recipe,
+    workdir=None,
+    strategy=None,
+    listener=None,
+    checkpoint_seconds=300,
+    on_collapse="warn",
+):
+    """Trains what `recipe` describes and returns the method, its backbone trained.
+
+    Args:
+        workdir: an opened `Workdir`, from whose last checkpoint the run goes on and
+            which keeps what it does; None keeps nothing.
+        listener: told of the run as it goes, see `Listener`.
+        checkpoint_seconds: between checkpoints; there is one after each epoch too.
+        on_collapse: "warn", or "stop" to end a run whose outputs have collapsed.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    with _policy(recipe.precision):
+        keras.utils.set_random_seed(recipe.seed)
+        with strategy.scope():
+            method = recipe.method()
+            method.compile(
+                recipe.optimizer(), recipe.accumulate, jit_compile=recipe.jit
+            )
+        streams, quarantines = _quarantined(recipe.streams, workdir)
+        run = _Run(
+            dataclasses.replace(recipe, streams=streams),
+            method,
+            strategy,
+            workdir,
+            listener or Listener(),
+            checkpoint_seconds,
+            on_collapse,
+        )
+        with _said_by(quarantines), run.interruptible():
+            run.to_the_end()
+    return method
+
+
+class Listener:
+    """Told of a run as it goes; says nothing. The command's draws a bar."""
+
+    def began(self, recipe, batch, batches):
+        """It stands at `batch` of `batches`."""
+
+    def stepped(self, batch, logs):
+        """A batch is done; `logs` are tensors, and reading them waits for it."""
+
+    def ended_epoch(self, row, timing):
+        """A line of the history is there."""
+
+    def said(self, words):
+        """Something a person should know."""
+
+
+class _Run(keras.callbacks.Callback):
+    def __init__(
+        self, recipe, method, strategy, workdir, listener, checkpoint_seconds, collapse
+    ):
+        super().__init__()
+        self.recipe, self.method, self.strategy = recipe, method, strategy
+        self.chief = distribute.is_chief(strategy)
+        self.workdir = workdir
+        self.listener, self.collapse = listener, collapse
+        self.checkpoint_seconds = checkpoint_seconds
+        self.batch, self.history, self.asked_to_stop = 0, [], None
+        self.batches = recipe.steps * recipe.accumulate
+        self.per_epoch = recipe.steps_per_epoch * recipe.accumulate
+        self.meters = None  # Of the epoch in which the run was left.
+
+    def to_the_end(self):
+        if self.workdir:
+            self.restore()
+        self.listener.began(self.recipe, self.batch, self.batches)
+        if not self.history:
+            self.note_epoch({})
+        while self.batch < self.batches and not self.asked_to_stop:
+            rest = self.per_epoch - self.batch % self.per_epoch
+            whole = (self.batches - self.batch) // self.per_epoch
+            if rest < self.per_epoch or not whole:
+                length, epochs = min(rest, self.batches - self.batch), 1
+            else:
+                length, epochs = self.per_epoch, whole
+            self.method.fit(
+                self.dataset(),
+                steps_per_epoch=length,
+                epochs=epochs,
+                callbacks=[self],
+                shuffle=False,  # The pipeline has shuffled.
+                verbose=0,
+            )
+        if self.asked_to_stop:
+            raise Interrupted(
+                f"Stopped at {self.asked_to_stop}, after step "
+                f"{self.batch // self.recipe.accumulate} of {self.recipe.steps}. "
+                + (f"To go on: {self.workdir.command()}" if self.workdir else "")
+            )
+        if self.workdir and self.chief:
+            self.workdir.write_result(self.result())
+
+    def dataset(self):
+        """The batches from here on, shared among the replicas."""
+        settings = dict(
+            streams=self.recipe.streams,
+            uses=self.method.uses,
+            seed=self.recipe.seed,
+            step=self.batch,
+        )
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return pipeline.training_batches(**settings)
+
+        def shares(context):
+            local = replicas // context.num_input_pipelines
+            return pipeline.training_batches(
+                **settings,
+                replicas=replicas,
+                first_replica=context.input_pipeline_id * local,
+                local_replicas=local,
+            )
+
+        return self.strategy.distribute_datasets_from_function(shares)
+
+    # As Keras calls them.
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.clock, self.images = time.perf_counter(), self.batch
+        if self.meters is not None:  # fit has just reset them.
+            for metric, values in zip(self.method.metrics, self.meters):
+                for variable, value in zip(metric.variables, values):
+                    variable.assign(value)
+            self.meters = None
+
+    def on_train_batch_end(self, _, logs=None):
+        self.batch += 1
+        self.listener.stepped(self.batch, logs)
+        ends_epoch = self.batch % self.per_epoch == 0 or self.batch == self.batches
+        if self.asked_to_stop:
+            self.method.stop_training = True
+        if not ends_epoch and (
+            self.asked_to_stop
+            or time.perf_counter() - self.saved_at > self.checkpoint_seconds
+        ):
+            self.save()
+
+    def on_epoch_end(self, _, logs=None):
+        if self.batch % self.per_epoch and self.batch < self.batches:
+            return  # Left in the middle.
+        self.note_epoch({name: float(np.ravel(v)[0]) for name, v in logs.items()})
+
+    # The run's own.
+
+    def note_epoch(self, meters):
+        """Measures, writes a line of history, keeps the state."""
+        self.saved_at = time.perf_counter()
+        if not self.chief:
+            return
+        epoch = -(-self.batch // self.per_epoch)
+        last = self.batch == self.batches
+        row = {"epoch": epoch, "step": self.batch // self.recipe.accumulate, **meters}
+        timing = {"epoch": epoch}
+        if self.batch:
+            seconds = time.perf_counter() - self.clock
+            images = (self.batch - self.images) * self.batch_size
+            timing.update(seconds=seconds, images_per_second=images / seconds)
+        measured = self.measure()
+        if measured:
+            row["health"] = measured
+        every = self.recipe.probe_every
+        if last or epoch == 0 or (every and epoch % every == 0):
+            row["probes"] = {
+                name: probe_scores(self.method.deployable(), probe)
+                for name, probe in self.recipe.probes.items()
+            }
+        self.history.append(row)
+        if self.workdir:
+            self.workdir.write_history(self.history)
+            self.workdir.add_timing(timing)
+            self.save()
+        self.listener.ended_epoch(row, timing)
+        self.judge(row)
+
+    @property
+    def batch_size(self):
+        streams = self.recipe.streams
+        first = next(iter(streams.values())) if isinstance(streams, dict) else streams
+        return first.batch_size
+
+    def measure(self):
+        """Health on examples that are the same at every epoch."""
+        if type(self.method).look.__qualname__ == "Method.look":
+            return None
+        if not hasattr(self, "examples"):
+            streams = self.recipe.streams
+            small = dataclasses.replace(
+                streams, batch_size=min(streams.batch_size, HEALTH_IMAGES)
+            )
+            batches = pipeline.training_batches(
+                small, self.method.uses, self.recipe.seed + HEALTH_SEED
+            )
+            self.examples = next(iter(batches))
+            self.look = tf.function(self.method.look)
+        outputs = {k: np.asarray(v) for k, v in self.look(self.examples).items()}
+        return health.measure(**outputs)
+
+    def judge(self, row):
+        diagnosis = health.diagnose([r["health"] for r in self.history if "health" in r])
+        lost = [name for name, v in row.items() if isinstance(v, float) and v != v]
+        if lost:
+            raise RunStopped(
+                f"{lost[0]} is not a number after epoch {row['epoch']}. A lower "
+                "learning rate, more warm-up or precision=float32 are what to try."
+            )
+        if diagnosis:
+            self.listener.said(diagnosis.words)
+            if self.collapse == "stop" or diagnosis.kind == "nan":
+                raise RunStopped(diagnosis.words)
+
+    def state(self):
+        """Every variable of the run, by a name that keeps their order."""
+        variables = [*self.method.variables, *self.method.optimizer.variables]
+        names, seen = [], {}
+        for variable in variables:
+            seen.setdefault(id(variable), variable)
+        for index, variable in enumerate(seen.values()):
+            names.append(f"{index:05d}.{variable.path.replace('/', '.')}")
+        return dict(zip(names, seen.values()))
+
+    def save(self):
+        self.saved_at = time.perf_counter()
+        if not (self.workdir and self.chief):
+            return
+        arrays = {name: np.asarray(v) for name, v in self.state().items()}
+        notes = {"history": self.history}
+        checkpoints.save(self.workdir.checkpoints, self.batch, arrays, notes)
+
+    def restore(self):
+        found = checkpoints.latest(self.workdir.checkpoints, self.listener.said)
+        self.saved_at = time.perf_counter()
+        if found is None:
+            return
+        self.batch, arrays, notes = found
+        state = self.state()
+        if set(state) != set(arrays):
+            raise RunStopped(
+                f"The checkpoint of {self.workdir.path} has other weights than this "
+                "version of sslzoo builds. Go on with the version in its run.json."
+            )
+        for name, variable in state.items():
+            variable.assign(arrays[name])
+        self.history = notes["history"]
+        self.meters = [[np.asarray(v) for v in m.variables] for m in self.method.metrics]
+        if self.chief:
+            self.workdir.write_history(self.history)
+        self.listener.said(f"Going on from step {self.batch // self.recipe.accumulate}.")
+
+    def result(self):
+        first, last = self.history[0], self.history[-1]
+        return {
+            "steps": self.recipe.steps,
+            "loss": last.get("loss"),
+            "health": last.get("health"),
+            "probes": {
+                name: {"random": first["probes"][name], "trained": scores}
+                for name, scores in last.get("probes", {}).items()
+            },
+        }
+
+    @contextlib.contextmanager
+    def interruptible(self):
+        """Ctrl-C, and a cluster's SIGTERM, end the run after the step under way."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number, frame):
+            if self.asked_to_stop:
+                raise KeyboardInterrupt  # Asked twice: at once.
+            self.asked_to_stop = signal.Signals(number).name
+
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def probe_scores(model, probe, k=20):
+    """How well the pooled features tell the classes of `probe`, in percent points.
+
+    kNN of `k` neighbours with an unweighted vote, and logistic regression with C = 1
+    on standardized features: the quick forms of the two protocols in `evaluation`.
+    """
+    found = {
+        split: features.features(model, source, probe.size, crop=probe.crop)
+        for split, source in (("train", probe.train), ("test", probe.test))
+    }
+    sets = [found[s][key] for s in ("train", "test") for key in ("pooled", "label")]
+    return {
+        "knn": knn.evaluate(*sets, k=k, temperature=None)["top1"],
+        "linear": linear.evaluate(*sets, grid=(1.0,), standardize=True)["top1"],
+    }
+
+
+@contextlib.contextmanager
+def _policy(precision):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _quarantined(streams, workdir):
+    """The streams, reading around images that cannot be read; and who does so."""
+    single = not isinstance(streams, dict)
+    path = workdir.quarantine if workdir else None
+    guarded = {
+        task: dataclasses.replace(stream, source=Quarantine(stream.source, path))
+        for task, stream in ({"": streams} if single else streams).items()
+    }
+    quarantines = [stream.source for stream in guarded.values()]
+    return (guarded[""] if single else guarded), quarantines
+
+
+@contextlib.contextmanager
+def _said_by(quarantines):
+    """What a quarantine raised inside the pipeline comes out in its own words."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for quarantine in quarantines:
+            if quarantine.stopped:
+                raise quarantine.stopped from error
+        raise

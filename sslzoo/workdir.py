@@ -1,0 +1,158 @@
+"""The folder of a run: what it is, what it has done, and whether it may go on.
+
+    run.json        recipe, knobs, seed, data and versions: what decides the run
+    recipe.py       the recipe's text, as it was
+    history.jsonl   a line an epoch: meters, health, probes. The same to the bit for a
+                    run that was killed and one that was not
+    timing.jsonl    a line an epoch: seconds and images a second of the run's own clock
+    checkpoints/    the state; see checkpoints.py
+    quarantine.csv  images that could not be read
+    result.json     when the run has ended: its probes beside random features
+"""
+
+import hashlib
+import json
+import pathlib
+import platform
+import shlex
+
+from sslzoo import __version__, checkpoints, recipe
+from sslzoo.errors import BadInput, MissingFile
+
+DECIDES = ("recipe", "knobs", "seed", "data", "text")  # What may not change.
+
+
+class Workdir:
+    """Of one run, at `path`; made where it is not there yet."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.quarantine = self.path / "quarantine.csv"
+
+    def open(self, identity, text):
+        """Makes the folder for the run `identity`, or checks that it is its folder.
+
+        Args:
+            identity: see `identity`.
+            text: of the recipe.
+        """
+        file = self.path / "run.json"
+        if file.exists():
+            self._same(json.loads(file.read_text()), identity)
+            return
+        if self.checkpoints.exists():
+            raise BadInput(
+                f"{self.path} has checkpoints but no run.json: it is not known whose "
+                "they are. Give another --workdir."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            checkpoints.write_text(self.path / "recipe.py", text)
+            checkpoints.write_text(file, json.dumps(identity, indent=1) + "\n")
+        except OSError as error:
+            raise BadInput(
+                f"Cannot write to the workdir {self.path}: {error.strerror}. "
+                "Give another --workdir."
+            ) from error
+
+    def _same(self, before, now):
+        if before["recipe"] != now["recipe"]:
+            raise BadInput(
+                f"{self.path} is a run of {before['recipe']}, not of {now['recipe']}. "
+                "Give another --workdir."
+            )
+        changed = [
+            f"{knob} was {before['knobs'].get(knob)!r} and is now {value!r}"
+            for knob, value in now["knobs"].items()
+            if before["knobs"].get(knob) != value
+        ]
+        if changed:
+            raise BadInput(
+                f"{self.path} is a run with other knobs: {'; '.join(changed)}. It can "
+                f"go on as it began ({self.command(before)}), or begin anew in another "
+                "--workdir."
+            )
+        for key, words in (
+            ("data", "the images are not those it began with"),
+            ("text", "the text of its recipe has changed (recipe.py there is the old)"),
+            ("seed", "it has another seed"),
+        ):
+            if before[key] != now[key]:
+                raise BadInput(f"{self.path} cannot go on: {words}. Take another.")
+
+    def command(self, run=None):
+        """The line that goes on with this run."""
+        run = run or self.run()
+        defaults = run.get("defaults", {})
+        knobs = [
+            shlex.quote(f"{knob}={value}")
+            for knob, value in run["knobs"].items()
+            if defaults.get(knob) != value
+        ]
+        words = [run["recipe"], *knobs, "--workdir", shlex.quote(str(self.path))]
+        return f"sslzoo train {' '.join(words)}"
+
+    def run(self):
+        return json.loads(self._text("run.json"))
+
+    def result(self):
+        return json.loads(self._text("result.json"))
+
+    def history(self):
+        lines = self._text("history.jsonl").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def timing(self):
+        return [json.loads(line) for line in self._text("timing.jsonl").splitlines()]
+
+    def _text(self, name):
+        if not (self.path / "run.json").exists():
+            raise MissingFile(
+                f"{self.path} is not the workdir of a run: it has no run.json. "
+                "sslzoo train RECIPE --workdir DIR makes one."
+            )
+        if not (self.path / name).exists():
+            raise MissingFile(f"{self.path} has no {name} yet: the run has not ended.")
+        return (self.path / name).read_text()
+
+    def write_history(self, rows):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        checkpoints.write_text(self.path / "history.jsonl", text)
+
+    def add_timing(self, row):
+        with open(self.path / "timing.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def write_result(self, result):
+        text = json.dumps(result, indent=1) + "\n"
+        checkpoints.write_text(self.path / "result.json", text)
+
+
+def identity(name, knobs, plan):
+    """What decides a run: two with the same identity end with the same weights."""
+    import keras
+    import numpy
+    import tensorflow
+
+    path = recipe.find(name)
+    text = path.read_text()
+    streams = plan.streams if isinstance(plan.streams, dict) else {"": plan.streams}
+    packaged = path.stem if path.parent in recipe.folders() else str(path)
+    return {
+        "recipe": packaged,
+        "knobs": recipe.knobs_of(name, **knobs),
+        "defaults": recipe.knobs_of(name),
+        "seed": plan.seed,
+        "steps": plan.steps,
+        "data": {task: s.source.fingerprint() for task, s in streams.items()},
+        "images": {task: s.source.count for task, s in streams.items()},
+        "text": hashlib.sha256(text.encode()).hexdigest(),
+        "versions": {
+            "sslzoo": __version__,
+            "tensorflow": tensorflow.__version__,
+            "keras": keras.__version__,
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+        },
+    }, text

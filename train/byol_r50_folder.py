@@ -1,0 +1,64 @@
+"""BYOL, ResNet-50, a folder of your own pictures, without labels, on one GPU.
+
+    sslzoo check photos/
+    sslzoo train byol_r50_folder data=folder:photos --workdir runs/photos
+
+Rates and decay are those of the official preset of 300 epochs, warm-up 10 epochs. Large
+pictures are decoded at a half or a quarter where the crop allows, which the official
+code does not; large_images=exact is as there. Out of memory: batch_size=64
+accumulate=4. Faster on recent GPUs: precision=mixed_bfloat16. Cost and score depend on
+your pictures; `sslzoo evaluate RUN --data SPEC --test SPEC` tells, where some of them
+have labels.
+"""
+
+from sslzoo import backbones
+from sslzoo.data import sources
+from sslzoo.data.pipeline import Stream
+from sslzoo.errors import BadInput
+from sslzoo.methods import byol
+from sslzoo.optim import lars, schedules
+from sslzoo.recipe import Recipe
+
+SMALL = dict(
+    data="synthetic:8", backbone="tiny", image_size=32, batch_size=4, epochs=1, hidden=16
+)
+
+
+def recipe(
+    data="folder:photos",
+    backbone="resnet50",
+    image_size=224,
+    batch_size=256,
+    accumulate=1,
+    epochs=300,
+    base_rate=0.3,
+    base_tau=0.99,
+    decay=1e-6,
+    hidden=4096,
+    large_images="fast",
+    augment="host",
+    precision="float32",
+    jit=False,
+    seed=0,
+):
+    if large_images not in ("fast", "exact"):
+        raise BadInput(f"large_images={large_images!r}: it is 'fast' or 'exact'.")
+    source = sources.from_spec(data)
+    images = batch_size * accumulate
+    steps = epochs * source.count // images
+    warmup = min(10 * source.count // images, steps // 2)
+    rate = schedules.WarmupCosine(base_rate * images / 256, steps, warmup)
+    example = byol.example(image_size)
+    smallest = image_size if large_images == "fast" else None
+    return Recipe(
+        streams=Stream(source, example, batch_size, augment, smallest),
+        method=lambda: byol.BYOL(
+            backbones.build(backbone), steps, example, base_tau, hidden
+        ),
+        optimizer=lambda: lars.LARS(rate, decay=decay),
+        steps=steps,
+        accumulate=accumulate,
+        precision=precision,
+        jit=jit,
+        seed=seed,
+    )
