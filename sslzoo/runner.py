@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from sslzoo import checkpoints, distribute, health
+from sslzoo import recipe as recipe_files
 from sslzoo.data import pipeline
 from sslzoo.data.quarantine import Quarantine
-from sslzoo.errors import Interrupted, RunStopped
+from sslzoo.errors import Interrupted, MissingFile, RunStopped
 from sslzoo.evaluation import features, knn, linear
 
 HEALTH_IMAGES = 256  # Of the examples on which health is measured.
@@ -58,6 +59,40 @@ def pretrain(
         with _said_by(quarantines), run.interruptible():
             run.to_the_end()
     return method
+
+
+def trained(workdir):
+    """The method of a run as its last checkpoint has it, and the run's plan."""
+    run = workdir.run()
+    plan = recipe_files.load(workdir.path / "recipe.py", **run["knobs"])
+    with _policy(plan.precision):
+        method = plan.method()
+        method.compile(plan.optimizer(), plan.accumulate)
+    found = checkpoints.latest(workdir.checkpoints)
+    if found is None:
+        raise MissingFile(f"{workdir.path} has no checkpoint yet. To train it: "
+                          f"{workdir.command()}")
+    put(state(method), found[1], workdir)
+    return method, plan
+
+
+def state(method):
+    """Every variable of a run, by a name that keeps their order."""
+    variables = [*method.variables, *method.optimizer.variables]
+    once = {id(variable): variable for variable in variables}.values()
+    return {f"{i:05d}.{v.path.replace('/', '.')}": v for i, v in enumerate(once)}
+
+
+def put(state, arrays, workdir):
+    """Sets every variable of `state` from the arrays of a checkpoint."""
+    shapes = {name: tuple(variable.shape) for name, variable in state.items()}
+    if shapes != {name: array.shape for name, array in arrays.items()}:
+        raise RunStopped(
+            f"The checkpoint of {workdir.path} has other weights than this version of "
+            "sslzoo builds. Go on with the versions named in its run.json."
+        )
+    for name, variable in state.items():
+        variable.assign(arrays[name])
 
 
 class Listener:
@@ -239,21 +274,11 @@ class _Run(keras.callbacks.Callback):
             if self.collapse == "stop" or diagnosis.kind == "nan":
                 raise RunStopped(diagnosis.words)
 
-    def state(self):
-        """Every variable of the run, by a name that keeps their order."""
-        variables = [*self.method.variables, *self.method.optimizer.variables]
-        names, seen = [], {}
-        for variable in variables:
-            seen.setdefault(id(variable), variable)
-        for index, variable in enumerate(seen.values()):
-            names.append(f"{index:05d}.{variable.path.replace('/', '.')}")
-        return dict(zip(names, seen.values()))
-
     def save(self):
         self.saved_at = time.perf_counter()
         if not (self.workdir and self.chief):
             return
-        arrays = {name: np.asarray(v) for name, v in self.state().items()}
+        arrays = {name: np.asarray(v) for name, v in state(self.method).items()}
         notes = {"history": self.history}
         checkpoints.save(self.workdir.checkpoints, self.batch, arrays, notes)
 
@@ -263,14 +288,7 @@ class _Run(keras.callbacks.Callback):
         if found is None:
             return
         self.batch, arrays, notes = found
-        state = self.state()
-        if set(state) != set(arrays):
-            raise RunStopped(
-                f"The checkpoint of {self.workdir.path} has other weights than this "
-                "version of sslzoo builds. Go on with the version in its run.json."
-            )
-        for name, variable in state.items():
-            variable.assign(arrays[name])
+        put(state(self.method), arrays, self.workdir)
         self.history = notes["history"]
         self.meters = [[np.asarray(v) for v in m.variables] for m in self.method.metrics]
         if self.chief:

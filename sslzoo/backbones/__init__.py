@@ -1,5 +1,6 @@
 """Images in, a dict of features out. A new backbone is one file and a line here."""
 
+import functools
 import inspect
 
 from sslzoo.backbones import resnet, tiny
@@ -7,9 +8,9 @@ from sslzoo.errors import UnknownName, nearest
 
 BUILDERS = {
     "tiny": tiny.tiny,
-    "resnet18": resnet.resnet18,
-    "resnet34": resnet.resnet34,
-    "resnet50": resnet.resnet50,
+    "resnet18": functools.partial(resnet.resnet, 18),
+    "resnet34": functools.partial(resnet.resnet, 34),
+    "resnet50": functools.partial(resnet.resnet, 50),
 }
 
 
@@ -32,10 +33,7 @@ def feature_info(backbone, size=224):
 
     Strides are read off the shapes that an image of `size` pixels gives.
     """
-    import keras
-
     shapes = backbone.compute_output_shape((None, size, size, backbone.input_shape[-1]))
-    del keras
     return [
         {"name": name, "channels": shape[-1], "stride": -(-size // shape[1])}
         for name, shape in shapes.items()

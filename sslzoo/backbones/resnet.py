@@ -82,18 +82,6 @@ def resnet(
     return keras.Model(images, features, name=name or f"resnet{depth}")
 
 
-def resnet18(**options):
-    return resnet(18, **options)
-
-
-def resnet34(**options):
-    return resnet(34, **options)
-
-
-def resnet50(**options):
-    return resnet(50, **options)
-
-
 def conv(x, filters, size, stride, name):
     return keras.layers.Conv2D(
         filters,

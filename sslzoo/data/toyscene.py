@@ -242,11 +242,16 @@ def backdrop(scene, u, v, pan):
     """Sky, hills and ground: colours `[h, w, 3]` and depths `[h, w]` in metres."""
     k, pixel = scene.knobs, v[1] - v[0]
     horizon = np.float32(scene.horizon)
-    above, low, _, _ = (np.float32(part) for part in HOURS[scene.hour])
+    above, low, _, hardness = (np.float32(part) for part in HOURS[scene.hour])
     u = u - pan
     sky = np.clip(v / horizon, 0, 1)[:, None, None] ** 1.3
     rgb = (above + sky * (low - above)) * np.ones((1, len(u), 1), np.float32)
     depth = np.full((len(v), len(u)), FAR, np.float32)
+
+    # The sun is always on the left, as in a painting: its glow fades to the right.
+    across, down = (u - 0.1 - 0.1 * k[8])[None], (v / horizon - 0.3)[:, None]
+    glow = (0.15 + hardness) * np.exp(-5 * across**2 - down**2)
+    rgb += glow[..., None] * np.float32([0.5, 0.36, 0.12])
 
     top = int(np.clip(np.ceil(horizon / pixel), 1, len(v)))
     stretch = np.clip((horizon - v[:top]) + 0.12, 0.1, 1)[:, None]
@@ -382,9 +387,10 @@ def develop(rgb, scene, draw):
     u = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
     light = np.float32(HOURS[scene.hour][2]) * (0.82 + 0.36 * k[12])
     warmth = 1 + np.float32([0.08, 0, -0.08]) * (2 * k[13] - 1)
-    side = 1 - (0.3 + 0.15 * k[14]) * u
-    rim = 1 - 0.5 * (u[None] ** 2 + u[:, None] ** 2)
-    rgb = rgb * (side[None] * rim)[..., None] * (light * warmth)
+    # Warm and bright towards the sun on the left, cool and dim away from it.
+    side = 1 - (0.36 + 0.14 * k[14]) * u[:, None] * np.float32([1.25, 1.0, 0.65])
+    rim = 1 - 0.6 * (u[None] ** 2 + u[:, None] ** 2)
+    rgb = rgb * rim[..., None] * (side * light * warmth)
     grain = draw.standard_normal(rgb.shape, np.float32)
     rgb += grain * np.float32(0.008 + 0.022 * k[15])
     return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -9,15 +9,14 @@ correlated or of unequal size. So its first guess of the inverse Hessian is that
 
     M = C sum_i s_i (x_i - m)(x_i - m)^T + I,   s_i = (1 - sum_k p_ik^2) / (K - 1)
 
-in each class: the Hessian of F with the class part of each image, diag(p_i) - p_i p_i^T,
-replaced by its mean over the K - 1 directions that matter. At W = 0 that is the Hessian
-itself; it is taken anew from time to time, since s_i says which images are still in
-question. A sample of the rows suffices for it, and the strengths of a grid share it.
+in each class: the Hessian of F with the class part of each image, diag(p_i) -
+p_i p_i^T, replaced by its mean over the K - 1 directions that matter. At W = 0 that is
+the Hessian itself; it is taken anew from time to time, since s_i says which images are
+still in question. A sample of the rows suffices, and the strengths of a grid share it.
 
-The protocol (Kornblith et al., 2019; BYOL appendix E.2): choose the strength on held-out
-training data, fit again on all training data, test once. The papers do not say whether
-their strengths weigh against the sum or the mean of the cross entropy; here l2 weighs
-against the sum, as above.
+The protocol (BYOL, appendix E.2): choose the strength on held-out training data, fit
+again on all training data, test once. The paper does not say whether its strengths
+weigh against the sum or the mean of the cross entropy; here l2 weighs against the sum.
 """
 
 import dataclasses

@@ -147,6 +147,7 @@ def test_half_a_row_of_a_killed_run_is_dropped(tmp_path):
     quarantine = Quarantine(Damaged(100, [3, 40]), path, threshold=0.05)
     quarantine.read(40)
     assert [row[1] for row in rows(path)] == ["index", "3", "40"]
+    assert rows(path)[2][0] == "synthetic:100"
 
 
 def test_rows_of_other_sources_and_of_other_files_do_not_count(tmp_path):

@@ -1,0 +1,48 @@
+import keras
+import numpy as np
+import pytest
+
+from sslzoo.backbones.tiny import tiny
+from sslzoo.heads import projectors
+from sslzoo.methods import momentum
+
+
+def test_the_twin_normalises_with_its_own_batch():
+    """Freezing the layers instead of the variables would use moving statistics."""
+    model = projectors.mlp(4, 16, 8, name="projector")
+    twin = momentum.frozen_copy(model)
+    x = np.random.default_rng(0).normal(5, 3, size=(32, 4)).astype("float32")
+    expected = model(x, training=True)
+    np.testing.assert_allclose(twin(x, training=True), expected, rtol=1e-5, atol=1e-6)
+    assert not twin.trainable_variables and model.trainable_variables
+
+
+@pytest.mark.parametrize("make", [tiny, lambda: projectors.mlp(4, 16, 8, name="p")])
+def test_a_fresh_twin_has_kernels_of_its_own_and_the_same_shape(make):
+    model = make()
+    twin = momentum.frozen_copy(model, fresh=True)
+    assert not twin.trainable_variables
+    for ours, theirs in zip(model.weights, twin.weights):
+        assert ours.shape == theirs.shape
+        if ours.path.endswith("kernel"):
+            assert abs(np.asarray(ours) - np.asarray(theirs)).mean() > 1e-3
+
+
+def test_the_twin_moves_but_its_running_averages_stay():
+    model, twin = tiny(), tiny()
+    for weight in model.weights:
+        weight.assign(keras.ops.ones_like(weight) * 2)
+    before = [np.asarray(w) for w in twin.weights]
+    momentum.move(twin, model, 0.75)
+    for old, new, weight in zip(before, twin.weights, model.weights):
+        moving = "moving" in weight.path
+        expected = old if moving else 0.75 * old + 0.25 * 2
+        np.testing.assert_allclose(new, expected, rtol=1e-6)
+
+
+def test_the_twin_waits_until_the_optimizer_has_stepped():
+    model, twin = tiny(), tiny()
+    before = [np.asarray(w) for w in twin.weights]
+    momentum.move(twin, model, 0.5, when=keras.ops.array(False))
+    for old, new in zip(before, twin.weights):
+        np.testing.assert_array_equal(old, new)

@@ -1,0 +1,99 @@
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+from sslzoo import checkpoints
+from sslzoo.errors import BadInput, RunStopped
+
+ARRAYS = {"0.kernel": np.arange(6.0).reshape(2, 3), "1.step": np.int64(7)}
+
+
+def say_nothing(words):
+    pass
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    checkpoints.save(tmp_path, 5, ARRAYS, {"history": [{"loss": 0.1}]})
+    step, arrays, notes = checkpoints.latest(tmp_path)
+    assert step == 5 and notes == {"history": [{"loss": 0.1}]}
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_an_empty_folder_has_no_checkpoint(tmp_path):
+    assert checkpoints.latest(tmp_path / "none") is None
+
+
+def test_only_the_last_ones_are_kept(tmp_path):
+    for step in (1, 2, 3, 10):
+        checkpoints.save(tmp_path, step, ARRAYS, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000003", "step-00000010"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "edited", "gone", "manifest"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage):
+    for step in (1, 2):
+        checkpoints.save(tmp_path, step, ARRAYS, {})
+    state = tmp_path / "step-00000002" / "state.npz"
+    data = bytearray(state.read_bytes())
+    if damage == "truncated":
+        state.write_bytes(data[:-20])
+    elif damage == "edited":
+        data[len(data) // 2] ^= 1
+        state.write_bytes(data)
+    elif damage == "gone":
+        state.unlink()
+    else:
+        (tmp_path / "step-00000002" / "manifest.json").write_text("{")
+    said = []
+    assert checkpoints.latest(tmp_path, said.append)[0] == 1
+    assert "step-00000002" in said[0] and "damaged" in said[0]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew_in_silence(tmp_path):
+    checkpoints.save(tmp_path, 1, ARRAYS, {})
+    (tmp_path / "step-00000001" / "state.npz").write_bytes(b"")
+    with pytest.raises(BadInput, match="Every checkpoint"):
+        checkpoints.latest(tmp_path, say_nothing)
+
+
+def test_half_a_checkpoint_is_nobodys(tmp_path):
+    """As a kill leaves it: the draft is not read, and the next save removes it."""
+    checkpoints.save(tmp_path, 1, ARRAYS, {})
+    draft = tmp_path / "writing-00000002"
+    draft.mkdir()
+    (draft / "state.npz").write_bytes(b"half")
+    assert checkpoints.latest(tmp_path)[0] == 1
+    checkpoints.save(tmp_path, 3, ARRAYS, {})
+    assert not draft.exists()
+
+
+def test_a_full_disk_leaves_the_old_state_and_says_what_to_do(tmp_path, monkeypatch):
+    checkpoints.save(tmp_path, 1, ARRAYS, {})
+
+    def full(file, **arrays):
+        file.write(b"some")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(RunStopped, match="No space left .* kept: step-00000001"):
+        checkpoints.save(tmp_path, 2, ARRAYS, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+    assert checkpoints.latest(tmp_path)[0] == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunStopped, match="Cannot write the checkpoint of step 1 to"):
+        checkpoints.save(tmp_path / "file" / "checkpoints", 1, ARRAYS, {})
+
+
+def test_a_text_is_replaced_whole(tmp_path):
+    path = tmp_path / "history.jsonl"
+    checkpoints.write_text(path, "old")
+    checkpoints.write_text(path, json.dumps({"new": 1}))
+    assert json.loads(path.read_text()) == {"new": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["history.jsonl"]

@@ -1,0 +1,167 @@
+"""From a fresh checkout to a first result, by one command and plain Python.
+
+    python3 tools/start.py demo                  train on the embedded data: runs/first
+    python3 tools/start.py test [ARGUMENT ...]   lint, format, and pytest ARGUMENT ...
+
+Both make .venv beside the source and install the project into it, once, and again when
+setup.py or pyproject.toml have changed. Nothing outside the checkout is touched, but
+for Debian's package of Python's venv: where it is missing and we are root, apt
+installs it.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+# What .venv was made from. Written last: while it is empty, .venv is not to be trusted.
+STAMP = VENV / "made-by-start.json"
+
+
+def demo():
+    install("")
+    recipe = "byol_r18w16_toyworld"
+    return run(tool("sslzoo"), "train", recipe, "--workdir", "runs/first", "--report")
+
+
+def test(*arguments):
+    install("test")
+    lint = run(tool("ruff"), "check", ".")
+    shape = run(tool("ruff"), "format", "--check", ".")
+    tests = run(tool("python"), "-m", "pytest", *arguments)
+    if lint or shape:
+        say("ruff found something: see above, before the tests.")
+    return tests or lint or shape
+
+
+def install(extra):
+    """Brings .venv to what setup.py says now, with that extra, if it is not so yet."""
+    before = json.loads((STAMP.exists() and STAMP.read_text()) or "{}")
+    setup = b"".join(
+        (ROOT / name).read_bytes() for name in ("setup.py", "pyproject.toml")
+    )
+    now = {
+        "python": sys.version,
+        "root": str(ROOT),
+        "setup": hashlib.sha256(setup).hexdigest(),
+        "extras": sorted({*before.get("extras", []), extra}),
+    }
+    if before == now:
+        return
+    if any(before.get(fixed) != now[fixed] for fixed in ("python", "root")):
+        make_empty()
+    STAMP.write_text("")
+    extras = ",".join(filter(None, now["extras"]))
+    what = f".[{extras}]" if extras else "."
+    say(f"installing sslzoo and TensorFlow into {VENV}. Some minutes, once ...")
+    pip = [tool("python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    code = run(*pip, "install", "--editable", what)
+    if code:
+        fail(
+            "pip could not install it; its own words are above. It needs a package "
+            "index that it can reach, some 3 GB of disk, and a Python that TensorFlow "
+            "has wheels for (3.11 to 3.13 as of 2.21); this is "
+            f"{sys.version.split()[0]}.",
+            code,
+        )
+    STAMP.write_text(json.dumps(now))
+
+
+def make_empty():
+    """A new .venv, in place of one of ours that is unfinished or of another Python."""
+    if VENV.exists() and not STAMP.exists():
+        fail(
+            f"{VENV} was not made by this script. Move it away; or go on by hand: "
+            "activate it, and pip install --editable '.[test]'."
+        )
+    need_venv()
+    shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir()
+    STAMP.write_text("")
+    code = run(sys.executable, "-m", "venv", VENV)
+    if code:
+        fail("Python could not make an environment; its own words are above.", code)
+
+
+def need_venv():
+    """Debian and its kin keep a part of Python's own venv in a package apart."""
+    if has_venv():
+        return
+    package = f"python3.{sys.version_info.minor}-venv"
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        say(f"this Python cannot make environments: asking apt for {package} ...")
+        apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+        run(*apt, "update")
+        run(*apt, "install", "-y", "--no-install-recommends", package)
+        if has_venv():
+            return
+    fail(
+        "this Python cannot make environments: it lacks venv or ensurepip. On Debian "
+        f"or Ubuntu, as root: apt-get update && apt-get install {package} (for the "
+        "system's own Python: python3-venv). Then run this again."
+    )
+
+
+def has_venv():
+    importlib.invalidate_caches()
+    return all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
+
+
+def tool(name):
+    return VENV / ("Scripts" if os.name == "nt" else "bin") / name
+
+
+def run(*command):
+    """The exit code of a command. After Ctrl-C we end too, but not before it has ended.
+
+    It gets the signal as well and may have work to save, which `subprocess.run` would
+    cut off after a quarter of a second.
+    """
+    interrupted = False
+    with subprocess.Popen([str(word) for word in command], cwd=ROOT) as process:
+        default = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        while process.returncode is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+        signal.signal(signal.SIGTERM, default)
+    code = process.returncode
+    code = 128 - code if code < 0 else code  # As shells have it: 143 for SIGTERM.
+    if interrupted or code == 128 + signal.SIGTERM:
+        sys.exit(130 if interrupted else code)
+    return code
+
+
+def say(words):
+    print(f"start: {words}", file=sys.stderr, flush=True)
+
+
+def fail(words, code=1):
+    say(words)
+    sys.exit(code)
+
+
+def main(arguments):
+    if sys.version_info < (3, 11):  # noqa: UP036 (any Python may be tried)
+        fail(f"this needs Python 3.11 or later; here is {sys.version.split()[0]}.")
+    if arguments == ["demo"]:
+        return demo()
+    if arguments[:1] == ["test"]:
+        return test(*arguments[1:])
+    print(__doc__.strip())
+    return 0 if arguments in (["-h"], ["--help"]) else 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        fail("stopped.", 130)

@@ -1,0 +1,1 @@
+"""The recipes: one file a run. Found by name, see sslzoo/recipe.py."""
