@@ -1,6 +1,7 @@
 """The `sslzoo` command: one function per verb, whose first line is its help."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -20,14 +21,15 @@ def train(args):
     folder = workdir.Workdir(args.workdir)
     if distribute.is_chief(strategy):
         folder.open(*workdir.identity(args.recipe, knobs, plan))
-    method = runner.pretrain(
-        plan,
-        folder,
-        strategy,
-        progress.Bar(quiet=args.json),
-        checkpoint_seconds=args.checkpoint_seconds,
-        on_collapse=args.on_collapse,
-    )
+    with contextlib.closing(progress.Bar(quiet=args.json)) as bar:
+        method = runner.pretrain(
+            plan,
+            folder,
+            strategy,
+            bar,
+            checkpoint_seconds=args.checkpoint_seconds,
+            on_collapse=args.on_collapse,
+        )
     if not distribute.is_chief(strategy):
         return
     result = folder.result()
@@ -40,22 +42,32 @@ def train(args):
 
 def evaluate(args):
     """Measure the features of runs on labelled images: kNN and linear protocols."""
-    from sslzoo import runner, workdir
+    from sslzoo import recipe, runner, workdir
     from sslzoo.data import sources
     from sslzoo.evaluation import ladder
     from sslzoo.show import progress
 
-    sets = None
+    runs, probes = [], {}
+    for path in args.runs:
+        method, plan = runner.trained(workdir.Workdir(path))
+        untrained = runner.untrained(plan)
+        runs.append((path, method.deployable(), untrained.deployable()))
+        probes = probes or plan.probes
     if args.data:
         if not args.test:
             raise BadInput("--data names images to learn from: --test must name others.")
         sets = sources.from_spec(args.data), sources.from_spec(args.test)
-    folders = [workdir.Workdir(run) for run in args.runs]
+        probes = {args.test: recipe.Probe(*sets, args.size or 224)}
+    if not probes:
+        raise BadInput(
+            "These runs have no labelled images of their own. Name some: "
+            "--data folder:labelled/train --test folder:labelled/test."
+        )
     results = ladder.evaluate(
-        [(str(f.path), *runner.trained(f)) for f in folders],
-        protocols=args.protocol or ["knn", "linear"],
-        sets=sets,
-        size=args.size,
+        runs,
+        probes,
+        args.protocol or ladder.PROTOCOLS,
+        args.seeds,
         say=(lambda words: None) if args.json else progress.say,
     )
     if args.out:
@@ -95,6 +107,10 @@ def show(args, result, draw):
         print(json.dumps(result))
     else:
         draw(result)
+
+
+def _is_knob(word):
+    return "=" in word and not word.startswith("-")
 
 
 def read_knobs(words):
@@ -159,6 +175,7 @@ def parser():
     one.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     one.add_argument("--test", metavar="SPEC", help="labelled images to be told")
     one.add_argument("--size", type=int, help="side of the images (the recipe's)")
+    one.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
     one.add_argument("--out", metavar="FILE", help="write the result as JSON too")
 
     one = verb(check, "sslzoo check photos/")
@@ -174,7 +191,13 @@ def parser():
 
 
 def main(argv=None):
-    args = parser().parse_args(argv)
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    # Knobs may stand before and after the options, which argparse does not allow.
+    if rest and not (hasattr(args, "knobs") and all(_is_knob(word) for word in rest)):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.knobs += rest
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         code = args.run(args)

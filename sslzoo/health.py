@@ -22,20 +22,20 @@ from sslzoo.errors import BadInput
 
 FIGURES = ("std", "effective_rank", "alignment", "uniformity")
 
-# A run is judged from its third measure on: the projections of an untrained network lie
-# close together (a random ResNet: std 0.1 to 0.3, of effective rank 5 to 40), and the
-# first epochs of a healthy run may narrow them for a while.
+# A run is judged from its third measure on. Untrained ResNets of 4 to 16 blocks with
+# BYOL's projector gave, on CIFAR-10, std 0.07 to 0.33 and an effective rank of about
+# 100 of 256 in inference mode (0.8 and 190 in training mode): little spread is normal
+# at the start, and the first epochs of a healthy run may narrow it.
 MEASURES = 3
-# All images within about 3 degrees of each other. Untrained networks of ours stay above,
-# and of runs that end well none was seen below it twice.
+# A mean distance of 0.07, 4 degrees, between images: below all of those untrained ones.
 COLLAPSED_STD = 0.05
-# Or within a tenth of how far they once were spread, and not far spread at all.
+# Or a tenth of the widest spread so far, and far from spread.
 FALLEN, SPREAD = 0.1, 0.3
-# Fewer than two full directions tell no more than a line of images. The toy world's
-# dozen classes alone need about ten.
-COLLAPSED_RANK = 2.0
-# Or a tenth of what it was, when that still is few.
-FEW_DIRECTIONS = 8.0
+# This entropy counts weak directions generously, so so few are very few: the dozen
+# classes of the toy world need more.
+COLLAPSED_RANK = 4.0
+# Or a tenth of the most so far, when that is few as well.
+FEW_DIRECTIONS = 16.0
 # Rising by that much from one measure to the next is a recovery: let it go on.
 RISING = 1.05
 
@@ -116,8 +116,8 @@ def diagnose(history):
         return Diagnosis(
             "nan",
             f"The projections are NaN or infinite at measure {len(history)}. Go on "
-            "from the last good checkpoint with half the learning rate or a longer warm-up; "
-            "if it runs in half precision, try float32.",
+            "from the last good checkpoint with half the learning rate or a longer "
+            "warm-up; if it runs in half precision, try float32.",
         )
     history = [figures for figures in history if figures["finite"]]
     if len(history) < MEASURES:
@@ -134,8 +134,8 @@ def diagnose(history):
     if sunk("std", COLLAPSED_STD, SPREAD):
         return Diagnosis(
             "collapse",
-            f"All images have nearly the same projection: spread {last['std']:.3g} of 1, "
-            f"after {history[0]['std']:.3g} at the start. Nothing more will be "
+            f"All images have nearly the same projection: spread {last['std']:.3g} "
+            f"of 1, after {history[0]['std']:.3g} at the start. Nothing more will be "
             "learned. Check that the predictor is there and trained, that the target "
             "gets no gradient and moves slowly (tau near 1), and that batch "
             "normalisation sees large enough batches; or lower the learning rate.",
@@ -147,8 +147,8 @@ def diagnose(history):
             "dimensional collapse",
             f"The projections use about {last['effective_rank']:.1f} directions of "
             f"{last['dimensions']:.0f}, after {history[0]['effective_rank']:.1f} at "
-            "the start: images differ in little but those. Lower the learning rate or the "
-            "weight decay, make the augmentation stronger (colour above all), or "
+            "the start: images differ in little but those. Lower the learning rate or "
+            "the weight decay, make the augmentation stronger (colour above all), or "
             "the batch larger.",
         )
     return None

@@ -40,12 +40,8 @@ def pretrain(
     """
     strategy = strategy or tf.distribute.get_strategy()
     with _policy(recipe.precision):
-        keras.utils.set_random_seed(recipe.seed)
         with strategy.scope():
-            method = recipe.method()
-            method.compile(
-                recipe.optimizer(), recipe.accumulate, jit_compile=recipe.jit
-            )
+            method = untrained(recipe)
         streams, quarantines = _quarantined(recipe.streams, workdir)
         run = _Run(
             dataclasses.replace(recipe, streams=streams),
@@ -65,9 +61,7 @@ def trained(workdir):
     """The method of a run as its last checkpoint has it, and the run's plan."""
     run = workdir.run()
     plan = recipe_files.load(workdir.path / "recipe.py", **run["knobs"])
-    with _policy(plan.precision):
-        method = plan.method()
-        method.compile(plan.optimizer(), plan.accumulate)
+    method = untrained(plan)
     found = checkpoints.latest(workdir.checkpoints)
     if found is None:
         raise MissingFile(f"{workdir.path} has no checkpoint yet. To train it: "
@@ -76,9 +70,22 @@ def trained(workdir):
     return method, plan
 
 
+def untrained(plan):
+    """The method of a run as it is before the first step."""
+    with _policy(plan.precision):
+        keras.utils.set_random_seed(plan.seed)
+        method = plan.method()
+        method.compile(plan.optimizer(), plan.accumulate, jit_compile=plan.jit)
+    return method
+
+
 def state(method):
     """Every variable of a run, by a name that keeps their order."""
-    variables = [*method.variables, *method.optimizer.variables]
+    variables = [
+        *method.variables,
+        *method.metrics_variables,
+        *method.optimizer.variables,
+    ]
     once = {id(variable): variable for variable in variables}.values()
     return {f"{i:05d}.{v.path.replace('/', '.')}": v for i, v in enumerate(once)}
 
@@ -290,7 +297,10 @@ class _Run(keras.callbacks.Callback):
         self.batch, arrays, notes = found
         put(state(self.method), arrays, self.workdir)
         self.history = notes["history"]
-        self.meters = [[np.asarray(v) for v in m.variables] for m in self.method.metrics]
+        if self.batch % self.per_epoch:
+            self.meters = [
+                [np.asarray(v) for v in m.variables] for m in self.method.metrics
+            ]
         if self.chief:
             self.workdir.write_history(self.history)
         self.listener.said(f"Going on from step {self.batch // self.recipe.accumulate}.")
@@ -328,7 +338,7 @@ class _Run(keras.callbacks.Callback):
 
 
 def probe_scores(model, probe, k=20):
-    """How well the pooled features tell the classes of `probe`, in percent points.
+    """How well the pooled features tell the classes of `probe`, as parts of 1.
 
     kNN of `k` neighbours with an unweighted vote, and logistic regression with C = 1
     on standardized features: the quick forms of the two protocols in `evaluation`.

@@ -22,6 +22,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import traceback
 import urllib.parse
 
 import pytest
@@ -252,7 +253,8 @@ def test_blocks_share_a_folder_and_the_python_ones_their_names(told):
 def test_the_shortened_form_runs_instead(told):
     fine, printed = told(
         "<!-- test: echo short -->\n'''bash\nfalse\n'''\n\n"
-        "<!-- test:\nif True:\n    number = 6\n-->\n\n'''python\nraise RuntimeError\n'''\n"
+        "<!-- test:\nif True:\n    number = 6\n-->\n\n"
+        "'''python\nraise RuntimeError\n'''\n"
         "'''python\nprint('number', number)\n'''\n"
         "1. In a list:\n\n"
         "   <!-- test: echo listed -->\n   '''console\n   $ false\n   '''\n"
@@ -325,4 +327,5 @@ def test_a_broken_link_is_found(tmp_path):
 
 if __name__ == "__main__":
     sys.path[0] = ""  # As in an interactive session; not the folder of the tests.
+    sys.excepthook = traceback.print_exception  # Which knows the lines of a block.
     run(pathlib.Path(sys.argv[1]).resolve())

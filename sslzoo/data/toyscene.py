@@ -208,7 +208,7 @@ def compose(draw):
 
 
 def _neighbours(draw, main, horizon, focal, height, near, beyond, border):
-    """Smaller things and stuff where each belongs; one of them moves if `main` won't."""
+    """Smaller things and stuff where each belongs; one moves if `main` does not."""
     things, moving = [], main.kind.moves
     for _ in range(draw.integers(1, 6)):
         pool = KINDS + STUFF + STUFF if moving else MOVERS

@@ -154,7 +154,7 @@ def _batches(source, size, crop, batch_size, failures):
 
 
 def _inference(model, names):
-    @tf.function
+    @tf.function(autograph=False)  # Nothing to rewrite; errors keep their words.
     def run(images):
         outputs = model(images, training=False)
         if not isinstance(outputs, dict):

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from sslzoo.errors import BadInput
-from sslzoo.evaluation.rows import Rows
+from sslzoo.evaluation.rows import Rows, finite
 
 GRID = tuple(np.logspace(5, -6, 45))  # BYOL E.2: 45 strengths in [1e-6, 1e5].
 
@@ -52,11 +52,11 @@ class Fit:
 
     def predict(self, x, chunk=8192):
         """The likeliest class of each row, `[n]`; of equals the smallest."""
-        parts = [
-            self.logits(x[start : start + chunk]).argmax(axis=1)
-            for start in range(0, len(x), chunk)
-        ]
-        return self.classes[np.concatenate(parts)]
+        found = []
+        for start in range(0, len(x), chunk):
+            part = finite(np.asarray(x[start : start + chunk]), start)
+            found.append(self.logits(part).argmax(axis=1))
+        return self.classes[np.concatenate(found)]
 
 
 def fit(

@@ -61,12 +61,7 @@ class Rows:
         for x in self.arrays:
             for first in range(0, len(x), self.size):
                 rows = np.asarray(x[first : first + self.size], self.dtype)
-                if not np.isfinite(rows).all():
-                    bad = first + int(np.argmin(np.isfinite(rows).all(axis=1)))
-                    raise BadInput(
-                        f"The features hold NaN or infinity, first in row {bad}. A "
-                        "run that diverged gives such; evaluate an earlier checkpoint."
-                    )
+                rows = finite(rows, first)
                 n = len(rows)
                 if n < self.size:
                     rows = np.pad(rows, [(0, self.size - n), (0, 0)])
@@ -148,6 +143,17 @@ class Rows:
         kernel, bias = kernel.astype(self.dtype), bias.astype(self.dtype)
         found = [_likeliest(x, kernel, bias).numpy()[:n] for _, n, x in self.chunks()]
         return np.concatenate(found)
+
+
+def finite(rows, first):
+    """The rows, of which the first is number `first` of all; NaN is refused."""
+    if not np.isfinite(rows).all():
+        bad = first + int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise BadInput(
+            f"The features hold NaN or infinity, first in row {bad}. A run that "
+            "diverged gives such features; evaluate an earlier checkpoint."
+        )
+    return rows
 
 
 @tf.function(reduce_retracing=True)

@@ -12,11 +12,11 @@ from sslzoo.augment import draws, ops
 RNG = np.random.default_rng(5)
 IMAGE = RNG.uniform(size=(24, 20, 3)).astype(np.float32)
 SEEDS = np.stack([np.full(64, 9), np.arange(64)], axis=-1)
-EDGE = np.array(  # Gray, black, white, and ties of two colours: hue is delicate there.
-    [(0.5, 0.5, 0.5), (0, 0, 0), (1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
-    + [(0.7, 0.7, 0.1), (0.1, 0.7, 0.7), (0.7, 0.1, 0.7), (0.2, 0.2, 0.9)],
-    np.float32,
-)[None]
+# Gray, black, white, and ties of two colours: hue is delicate there.
+GRAYS = [(0.5, 0.5, 0.5), (0, 0, 0), (1, 1, 1)]
+PURE = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+TIES = [(0.7, 0.7, 0.1), (0.1, 0.7, 0.7), (0.7, 0.1, 0.7), (0.2, 0.2, 0.9)]
+EDGE = np.array([[*GRAYS, *PURE, *TIES]], np.float32)
 
 
 def on_pixels(formula, image, amount):

@@ -252,28 +252,34 @@ def knn(train, labels, test, answers):
     return max(scores)
 
 
+def linear(train, labels, test, answers):
+    probe = LogisticRegression(C=0.1, max_iter=300).fit(train, labels)
+    return probe.score(test, answers)
+
+
 def random_features(images):
-    """Those of an untrained residual network, normalised by its batch."""
+    """Those of an untrained residual network as it is built.
+
+    Its batch normalisation does nothing yet; with statistics of the images, features
+    tell less (kNN 17 against 22 %, linear 20 against 35 %).
+    """
+
+    def conv(x, channels, stride):
+        x = keras.layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
+        return keras.layers.BatchNormalization()(x)
 
     def unit(x, channels, stride):
-        def conv(x, stride):
-            x = keras.layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
-            return keras.layers.BatchNormalization()(x)
-
-        y = conv(keras.layers.ReLU()(conv(x, stride)), 1)
+        y = conv(keras.layers.ReLU()(conv(x, channels, stride)), channels, 1)
         if stride > 1:
-            x = keras.layers.Conv2D(channels, 1, stride, use_bias=False)(x)
+            x = keras.layers.Conv2D(channels, 1, stride)(x)
         return keras.layers.ReLU()(x + y)
 
-    inputs = x = keras.Input((64, 64, 3))
-    x = keras.layers.Conv2D(16, 3, 2, "same", use_bias=False)(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    inputs = keras.Input((64, 64, 3))
+    x = keras.layers.MaxPooling2D()(keras.layers.ReLU()(conv(inputs, 16, 1)))
     for channels, stride in ((16, 1), (32, 2), (64, 2), (128, 2)):
-        x = unit(x, channels, stride)
-        x = unit(x, channels, 1)
+        x = unit(unit(x, channels, stride), channels, 1)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
-    parts = np.array_split(images, max(1, len(images) // 250))
-    return np.concatenate([model(part, training=True) for part in parts])
+    return model.predict(images, verbose=0)
 
 
 def hold_difficulty(train_count, test_count):
@@ -286,8 +292,7 @@ def hold_difficulty(train_count, test_count):
     both = StandardScaler().fit_transform(both)
     seen, unseen = both[:train_count], both[train_count:]
     assert knn(seen, labels, unseen, answers) <= 0.5
-    probe = LogisticRegression(C=0.1, max_iter=300).fit(seen, labels)
-    assert probe.score(unseen, answers) <= 0.5
+    assert linear(seen, labels, unseen, answers) <= 0.5
 
 
 def test_colour_pixels_and_random_features_do_not_tell_the_class():
@@ -357,25 +362,25 @@ def test_a_supervised_network_tells_quarter_turns():
 
 @pytest.mark.slow
 def test_a_supervised_network_tells_relative_places():
-    """One of nine patches of 16 pixels, jittered by 2, against the middle one."""
+    """One of nine patches of 18 pixels, jittered by 2, against the middle one."""
 
     def pairs(images, draw):
         places = [k for k in range(9) if k != 4]
         answers = draw.integers(0, 8, len(images))
 
         def patch(image, place):
-            top, left = 3 + 21 * np.array(divmod(place, 3)) + draw.integers(-2, 3, 2)
-            return image[top : top + 16, left : left + 16]
+            top, left = 2 + 21 * np.array(divmod(place, 3)) + draw.integers(-2, 3, 2)
+            return image[top : top + 18, left : left + 18]
 
         middle = np.stack([patch(image, 4) for image in images])
         other = np.stack([patch(x, places[k]) for x, k in zip(images, answers)])
         return [middle, other], answers
 
     draw = np.random.default_rng(0)
-    train, test = items("train", 4000)[0], items("test", 600)[0]
+    train, test = items("train", 5000)[0], items("test", 600)[0]
     (middle, other), answers = pairs(np.concatenate([train] * 3), draw)
-    body = trunk(16, (32, 64))
-    inputs = [keras.Input((16, 16, 3)), keras.Input((16, 16, 3))]
+    body = trunk(18, (32, 64, 128))
+    inputs = [keras.Input((18, 18, 3)), keras.Input((18, 18, 3))]
     x = keras.layers.Concatenate()([body(x) for x in inputs])
     x = keras.layers.Dense(128, "relu")(keras.layers.Dropout(0.3)(x))
     model = keras.Model(inputs, keras.layers.Dense(8)(x))

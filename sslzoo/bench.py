@@ -1,0 +1,186 @@
+"""Speed of the parts, on this machine: `sslzoo bench views | step | input | linear`.
+
+A figure is the median over several turns, and depends on the machine and on what else
+it does. What compares is a ratio to another program in the same minutes: the programs
+of tools/peers/, and tools/compare.py which runs them in turn with these.
+"""
+
+import inspect
+import io
+import time
+
+import numpy as np
+
+from sslzoo import recipe
+from sslzoo.errors import BadInput, UnknownName, nearest
+
+
+def run(what, **knobs):
+    """One of `BENCHES` by its name; its arguments are the knobs."""
+    if what not in BENCHES:
+        raise UnknownName(
+            f"No bench {what!r}.{nearest(what, BENCHES)} There are: {', '.join(BENCHES)}."
+        )
+    parameters = inspect.signature(BENCHES[what]).parameters
+    for knob in knobs:
+        if knob not in parameters:
+            raise UnknownName(
+                f"bench {what} has no knob {knob!r}.{nearest(knob, parameters)} "
+                f"It has: {', '.join(parameters)}."
+            )
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    values = {k: recipe.like(k, defaults[k], v) for k, v in knobs.items()}
+    return {"bench": what, **defaults, **values, **BENCHES[what](**values)}
+
+
+def views(photo="", size=224, turns=100, augment="host"):
+    """Two BYOL views of a 500x375 JPEG, decoding included; on "device", crops alone.
+
+    One element at a time, as one core of the pipeline works: pin it with taskset.
+    """
+    import tensorflow as tf
+
+    from sslzoo.augment import views as augment_views
+    from sslzoo.data import pipeline, sources
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    jpeg = np.frombuffer(_photo(photo), np.uint8)
+    source = sources.Encoded(jpeg, [0, len(jpeg)])
+    stream = pipeline.Stream(source, augment_views.Views(size), 1, augment)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.autotune.enabled = False
+    batches = pipeline.training_batches(stream).with_options(options)
+    seconds = _times(iter(batches).__next__, turns, skip=20)
+    return {"pairs_per_second": 1 / float(np.mean(seconds))}
+
+
+def input(name="byol_r18w16_toyworld", batches=50):  # noqa: A001
+    """Batches of a recipe's own pipeline, with nobody training on them."""
+    from sslzoo.data import pipeline
+
+    plan = recipe.load(name)
+    turns = iter(pipeline.training_batches(plan.streams))
+    start = None
+    for turn in range(batches + 3):
+        next(turns)
+        if turn == 2:  # The first wait for compilation.
+            start = time.perf_counter()
+    size = plan.streams.batch_size
+    return {"images_per_second": size * batches / (time.perf_counter() - start)}
+
+
+def step(
+    backbone="resnet50",
+    image_size=224,
+    batch_size=16,
+    precision="float32",
+    jit=False,
+    turns=5,
+):
+    """One BYOL step on images that are there already: forward, backward, LARS, target."""
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo.methods import byol
+    from sslzoo.optim import lars
+
+    keras.config.set_dtype_policy(precision)
+    method = byol.BYOL(
+        backbones.build(backbone), 1000, byol.example(image_size), hidden=4096
+    )
+    method.compile(lars.LARS(0.1))
+    shape = (batch_size, image_size, image_size, 3)
+    batch = {
+        f"view{i}": tf.random.stateless_uniform(shape, (0, i)) for i in (1, 2)
+    }
+    train = tf.function(method.train_step, jit_compile=jit)
+    seconds = _times(lambda: train(batch)["loss"].numpy(), turns, skip=2)
+    return {"images_per_second": batch_size / float(np.median(seconds))}
+
+
+def cifar(data="", batches=20, precision="float32", augment="host"):
+    """Steps of byol_r18w16_cifar10 end to end: decode, augment, train."""
+    from sslzoo.data import pipeline
+    from sslzoo.runner import _policy
+
+    if not data:
+        raise BadInput("bench cifar wants data=npz:cifar10_jpeg.npz#train, or tfds:cifar10/train.")
+    start = time.perf_counter()
+    plan = recipe.load("byol_r18w16_cifar10", data=data, test=data)
+    decoding = time.perf_counter() - start
+    with _policy(precision):
+        method = plan.method()
+        method.compile(plan.optimizer())
+        turns = iter(pipeline.training_batches(plan.streams))
+        method.make_train_function()
+        seconds = _times(
+            lambda: float(np.ravel(method.train_function(turns)["loss"])[0]), batches, skip=3
+        )
+    return {
+        "images_per_second": 256 / float(np.median(seconds)),
+        "seconds_to_decode_all_once": decoding,
+    }
+
+
+def linear(rows=50_000, dimensions=2048, classes=10, seed=0):
+    """The linear probe on made-up features: correlated, rectified, of unequal size."""
+    from sslzoo.evaluation import linear as protocol
+
+    x, y = made_up_features(rows, dimensions, classes, seed)
+    start = time.perf_counter()
+    fit = protocol.fit(x, y, C=1.0)
+    return {
+        "seconds": time.perf_counter() - start,
+        "objective": fit.objective,
+        "iterations": fit.iterations,
+    }
+
+
+def made_up_features(rows, dimensions, classes, seed):
+    """Features as a network has them: a decaying spectrum, rectified, class means."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, classes, rows)
+    spectrum = (1 + np.arange(dimensions)) ** -0.5
+    mix = rng.normal(size=(dimensions, dimensions)).astype("float32")
+    means = rng.normal(size=(classes, dimensions)) * spectrum
+    latent = rng.normal(size=(rows, dimensions)) * spectrum + 0.5 * means[y]
+    x = np.maximum(latent.astype("float32") @ mix / np.sqrt(dimensions), 0)
+    return x, y
+
+
+BENCHES = {"views": views, "input": input, "step": step, "cifar": cifar, "linear": linear}
+
+
+def show(result):
+    """Prints a result, the knobs first."""
+    for key, value in result.items():
+        print(f"{key:>28}  {value:.4g}" if isinstance(value, float) else f"{key:>28}  {value}")
+
+
+def _times(action, turns, skip):
+    for _ in range(skip):
+        action()
+    seconds = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _photo(path):
+    """500x375 of a picture of yours at quality 90, or of a scene of the toy world."""
+    from PIL import Image
+
+    from sslzoo.data.toyworld import ToyWorld
+
+    if path:
+        image = Image.open(path).convert("RGB")
+    else:
+        image = Image.fromarray(ToyWorld("test", 1, 384).read(0, only=("image",))["image"])
+    buffer = io.BytesIO()
+    image.resize((500, 375)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,75 @@
+"""Runs against random features, protocol by protocol, with seeds and intervals.
+
+Each run is one seed of pretraining. The linear protocol holds out another part of the
+training data for each of `seeds`, and a run's figure is their mean; kNN has no chance in
+it. The interval of "trained" and of "random" is Student's over the runs, that of their
+difference is paired by run; with one run there is none, and what is left is the
+bootstrap over test items ("items"), which does not tell how another run would end.
+"""
+
+import numpy as np
+
+from sslzoo.evaluation import features, knn, linear, statistics
+
+PROTOCOLS = ("knn", "linear")
+
+
+def evaluate(runs, probes, protocols=PROTOCOLS, seeds=3, say=lambda words: None):
+    """Every run on every set of labelled images.
+
+    Args:
+        runs: (name, trained model, untrained model) of each; the models from RGB in
+            [0, 1] to a dict with "pooled".
+        probes: name -> something with `train`, `test`, `size` and `crop`.
+        protocols: of `PROTOCOLS`.
+        seeds: hold-outs of the linear protocol.
+        say: called with words before each long part.
+
+    Returns:
+        {set: {protocol: {"trained", "random", "difference": intervals, "runs": [...]}}}
+    """
+    results = {}
+    for name, probe in probes.items():
+        scores = {protocol: [] for protocol in protocols}
+        for run, *models in runs:
+            say(f"{run}: features of {name}")
+            sets = [_sets(model, probe) for model in models]
+            for protocol in protocols:
+                say(f"{run}: {protocol} on {name}")
+                trained, random = (_score(protocol, *s, seeds) for s in sets)
+                scores[protocol].append({"run": run, "trained": trained, "random": random})
+        results[name] = {p: _summary(rows) for p, rows in scores.items()}
+    return results
+
+
+def _sets(model, probe):
+    """Train features and labels, test features and labels."""
+    found = [
+        features.features(model, source, probe.size, crop=probe.crop)
+        for source in (probe.train, probe.test)
+    ]
+    return [part[key] for part in found for key in ("pooled", "label")]
+
+
+def _score(protocol, train, train_labels, test, test_labels, seeds):
+    if protocol == "knn":
+        right = knn.predict(train, train_labels, test) == test_labels
+        return {"top1": float(np.mean(right)), "items": statistics.bootstrap(right)}
+    found = [
+        linear.evaluate(
+            train, train_labels, test, test_labels, standardize=True, seed=seed
+        )
+        for seed in range(seeds)
+    ]
+    top1 = statistics.interval([each["top1"] for each in found])
+    return {"top1": top1["mean"], "seeds": top1, "l2": [each["l2"] for each in found]}
+
+
+def _summary(rows):
+    trained, random = ([row[of]["top1"] for row in rows] for of in ("trained", "random"))
+    return {
+        "trained": statistics.interval(trained),
+        "random": statistics.interval(random),
+        "difference": statistics.difference(trained, random),
+        "runs": rows,
+    }

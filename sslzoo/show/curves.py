@@ -1,0 +1,92 @@
+"""Curves over the epochs of a run, as pictures that a page can hold."""
+
+import base64
+import io
+
+from matplotlib.figure import Figure
+
+from sslzoo.show.progress import PROTOCOLS
+
+PANELS = {  # What is known of a curve: title, and how to read it.
+    "loss": ("Loss", "What is minimised. Low alone does not mean good."),
+    "tau": ("Tau", "How much of itself the target keeps at a step; 1 stands still."),
+    "probe": ("Online probe", "Part of the labels told right beside the run."),
+    "std": ("Spread", "Of the projections: 1 is spread out, 0 is collapsed."),
+    "effective_rank": ("Effective rank", "Directions that the projections use."),
+    "alignment": (
+        "Alignment",
+        "Squared distance of an image's two views: low is near.",
+    ),
+    "uniformity": ("Uniformity", "0 is collapsed; lower is more evenly spread."),
+    "target_distance": (
+        "Target distance",
+        "Squared, of network and target, same view.",
+    ),
+}
+# Okabe and Ito's colours, which the colour-blind can tell apart too.
+HUES = {
+    False: ("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
+    True: ("#56b4e9", "#e69f00", "#2fc79c", "#e59cc5"),
+}
+
+
+def draw(history):
+    """A figure for each of probes, meters and health: [{title, hint, alt, ...}]."""
+    curves, probes = [], {}
+    for row in history:
+        for name, scores in (row.get("probes") or {}).items():
+            for protocol, share in scores.items():
+                line = f"{name}, {PROTOCOLS.get(protocol, protocol)}"
+                probes.setdefault(line, []).append((row["epoch"], 100 * share))
+    if probes:
+        hint = "Labelled images told right, in %. Epoch 0 is the untrained network."
+        curves.append(_curve("Probes", hint, probes))
+    meters = {}
+    for row in history:
+        measured = dict(row.get("health") or {})
+        measured = {
+            k: measured[k] for k in measured if k not in ("dimensions", "finite")
+        }
+        for name, value in {**row, **measured}.items():
+            if isinstance(value, (int, float)) and name not in ("epoch", "step"):
+                meters.setdefault(name, []).append((row["epoch"], value))
+    for name in sorted(meters, key=[*PANELS, *meters].index):
+        curves.append(_curve(*PANELS.get(name, (name, "")), {"": meters[name]}))
+    return curves
+
+
+def _curve(title, hint, lines):
+    """Lines {name: [(epoch, value)]} drawn for paper and for a dark screen."""
+    alt = [
+        f"{name}: {points[0][1]:.4g} at epoch {points[0][0]}, "
+        f"{points[-1][1]:.4g} at epoch {points[-1][0]}".removeprefix(": ")
+        for name, points in lines.items()
+    ]
+    drawn = {"light": _drawn(title, lines, False), "dark": _drawn(title, lines, True)}
+    return dict(
+        title=title, hint=hint, alt=f"{title} over epochs. {'; '.join(alt)}.", **drawn
+    )
+
+
+def _drawn(title, lines, dark):
+    ink, pale = ("#d5d5d8", "#55555c") if dark else ("#333338", "#d8d8d8")
+    figure = Figure(figsize=(4.2, 2.5), dpi=160, layout="constrained")
+    axes = figure.add_subplot()
+    for (name, points), hue in zip(lines.items(), 9 * HUES[dark]):
+        # Few points are seen one by one, many as a line.
+        style = dict(marker="o", markersize=3.5) if len(points) <= 30 else {}
+        axes.plot(*zip(*points), color=hue, linewidth=1.8, label=name, **style)
+    axes.set_xlabel("epoch", color=ink)
+    axes.set_ylabel("%" if title == "Probes" else title.lower(), color=ink)
+    axes.tick_params(colors=ink)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.ticklabel_format(useOffset=False)
+    axes.grid(color=pale, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(pale)
+    if len(lines) > 1 or "" not in lines:
+        axes.legend(frameon=False, labelcolor=ink, fontsize=8)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", transparent=True)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f"data:image/png;base64,{data}"

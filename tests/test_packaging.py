@@ -1,0 +1,163 @@
+"""What is built of the checkout is whole: a wheel, and an sdist that gives the same."""
+
+import ast
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+import sslzoo
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PARTS = ("sslzoo", "train", "savedmodels", "tests", "tools", "docs", ".ci")
+FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
+HOMES = {
+    "sslzoo": "sslzoo",
+    "train": "sslzoo/train",
+    "savedmodels": "sslzoo/savedmodels",
+}
+NAMES = {
+    "PIL": "pillow",
+    "jinja2": "Jinja2",
+    "tensorflow_datasets": "tensorflow-datasets",
+}
+
+
+def build(folder, *kinds):
+    """Builds in `folder`, with the tools of this environment; its dist/."""
+    command = [sys.executable, "-m", "build", "--no-isolation", *kinds, folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "dist"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy, since a build leaves traces; with one more model, as they come."""
+    copy = tmp_path_factory.mktemp("source")
+    hidden = shutil.ignore_patterns("__pycache__", ".*_cache")
+    for part in PARTS:
+        shutil.copytree(ROOT / part, copy / part, ignore=hidden)
+    for file in FILES:
+        shutil.copy(ROOT / file, copy)
+    variables = (
+        copy / "savedmodels" / "byol_tiny.toy_v1.0" / "saved_model" / "variables"
+    )
+    variables.mkdir(parents=True)
+    (variables / "variables.data-00000-of-00001").write_bytes(bytes(range(256)))
+    (variables.parents[1] / "recipe.py").write_text("def recipe(): ...")
+    (variables.parents[1] / "SHA256SUMS").touch()
+    return copy
+
+
+@pytest.fixture(scope="module")
+def dist(source):
+    return build(source, "--wheel", "--sdist")
+
+
+@pytest.fixture(scope="module")
+def wheel(dist):
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    return wheel.read(name).decode()
+
+
+def content(wheel):
+    return {name: wheel.read(name) for name in wheel.namelist()}
+
+
+def sources(root=ROOT):
+    """Every file that an installed sslzoo must have, {its path there: the file}."""
+    found = {}
+    for part, home in HOMES.items():
+        for file in (root / part).rglob("*"):
+            path = file.relative_to(root / part)
+            hidden = any(name.startswith((".", "__pycache__")) for name in path.parts)
+            if file.is_file() and not hidden:
+                found[f"{home}/{path.as_posix()}"] = file
+    return found
+
+
+def test_the_wheel_has_every_file_of_package_recipes_and_models(source, wheel):
+    ours = {n for n in wheel.namelist() if ".dist-info/" not in n}
+    assert ours == set(sources(source))
+    for name, file in sources(source).items():
+        assert wheel.read(name) == file.read_bytes(), name
+
+
+def test_the_sdist_has_what_a_maintainer_needs_and_builds_the_same_wheel(dist, wheel):
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        archive.extractall(dist, filter="data")
+    (unpacked,) = (p for p in dist.iterdir() if p.is_dir())
+    for name in (*FILES, "tests/conftest.py", "tools/start.py", ".ci/run"):
+        assert (unpacked / name).is_file(), name
+    (again,) = build(unpacked, "--wheel").glob("*.whl")
+    with zipfile.ZipFile(again) as archive:
+        assert content(archive) == content(wheel)
+
+
+def test_the_metadata_say_what_setup_says(wheel, metadata):
+    assert f"\nVersion: {sslzoo.__version__}\n" in metadata
+    assert "\nRequires-Python: >=3.11\n" in metadata
+    (name,) = (n for n in wheel.namelist() if n.endswith("/entry_points.txt"))
+    assert "sslzoo = sslzoo.cli:main" in wheel.read(name).decode()
+
+
+def test_what_the_package_imports_is_what_it_requires(metadata):
+    """Else it works for us, who have more installed, and not for who installs it."""
+    required = re.findall(r"^Requires-Dist: ([\w-]+)(.*?)$", metadata, re.M)
+    always = {name for name, rest in required if "extra ==" not in rest}
+    extras = {n for n, rest in required if "extra ==" in rest and "test" not in rest}
+    imported = set()
+    for file in sources().values():
+        if file.suffix == ".py":
+            imported |= set(imports(file))
+    imported -= {*sys.stdlib_module_names, "sslzoo"}
+    imported = {NAMES.get(name, name) for name in imported}
+    assert imported <= always | extras
+    assert always <= imported
+
+
+def imports(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.partition(".")[0]
+
+
+def test_an_unpacked_wheel_alone_finds_the_recipes_by_name(wheel, tmp_path):
+    home, empty = tmp_path / "site", tmp_path / "empty"
+    wheel.extractall(home)
+    empty.mkdir()
+    code = (
+        "import json; from sslzoo import recipe;"
+        "print(json.dumps([recipe.__file__, recipe.names(),"
+        "[str(recipe.find(name)) for name in recipe.names()]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=empty,
+        env={**os.environ, "PYTHONPATH": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    module, names, files = json.loads(done.stdout.splitlines()[-1])
+    assert module == str(home / "sslzoo" / "recipe.py")
+    assert names == sorted(path.stem for path in (ROOT / "train").glob("*_*.py"))
+    assert files == [str(home / "sslzoo" / "train" / f"{name}.py") for name in names]

@@ -1,0 +1,72 @@
+"""What every recipe owes, hence what every method owes."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from sslzoo import recipe, runner
+from sslzoo.errors import BadInput, MissingFile, UnknownName
+
+RECIPES = sorted(pathlib.Path(__file__).parents[1].glob("train/*_*.py"))
+RECIPES = [path for path in RECIPES if not path.name.startswith("_")]
+
+
+def small(path, **more):
+    return recipe.load(path, **{**recipe.module(path).SMALL, **more})
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_two_replicas_do_the_work_of_one(path, two_replicas):
+    """And so it trains at all, on one and on two, to numbers that are finite."""
+    weights = [runner.pretrain(small(path), s).get_weights() for s in (None, two_replicas)]
+    for one, two in zip(*weights):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_real_network_of_each_recipe_takes_a_step(path):
+    """Its own backbone and image size, batches of two, on stand-in images."""
+    knobs = recipe.module(path).SMALL
+    parameters = recipe.knobs_of(path)
+    own = {k: parameters[k] for k in ("backbone", "image_size", "hidden") if k in knobs}
+    method = runner.pretrain(small(path, **own, batch_size=2))
+    assert all(np.isfinite(w).all() for w in method.get_weights())
+
+
+def test_recipes_are_found_by_name_by_path_and_by_neighbour(tmp_path):
+    assert recipe.find("byol_r50_in1k").name == "byol_r50_in1k.py"
+    copy = tmp_path / "mine.py"
+    copy.write_text(recipe.find("byol_r50_folder").read_text())
+    assert recipe.find(str(copy)) == copy
+    with pytest.raises(UnknownName, match="Did you mean 'byol_r50_in1k'"):
+        recipe.find("byol_r50_in2k")
+    with pytest.raises(MissingFile, match="No recipe file"):
+        recipe.find("train/none.py")
+
+
+def test_knobs_take_the_type_of_their_default():
+    assert recipe.like("jit", True, "false") is False and recipe.like("n", 3, "4") == 4
+    with pytest.raises(BadInput, match=r"epochs=many: it takes a int, like its default 3"):
+        recipe.like("epochs", 3, "many")
+
+
+def test_a_mistyped_knob_is_named_with_its_neighbour():
+    with pytest.raises(UnknownName, match="no knob 'epoch'. Did you mean 'epochs'?"):
+        recipe.load("byol_r50_folder", epoch=3)
+
+
+def test_the_official_presets_are_those_of_the_sheet():
+    knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
+    plan = recipe.load("byol_r50_in1k", **{**knobs, "epochs": 300, "stop_after": 0})
+    assert plan.steps == 300 * 8 // 4
+    with pytest.raises(BadInput, match="presets are those of"):
+        recipe.load("byol_r50_in1k", **{**knobs, "epochs": 200})
+
+
+def test_a_run_of_no_steps_is_refused():
+    knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
+    with pytest.raises(BadInput, match="has 0 steps"):
+        recipe.load("byol_r50_folder", **{**knobs, "epochs": 0})

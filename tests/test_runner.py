@@ -1,0 +1,266 @@
+"""A run that is killed ends as the run that was not; and one that must not go on says so."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from sslzoo import checkpoints, recipe, runner, workdir
+from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
+
+NAME = "byol_r18w16_toyworld"
+KNOBS = dict(
+    count="16", labelled="32", backbone="tiny", image_size="32", hidden="16",
+    batch_size="4", epochs="3", probe_every="1",
+)  # fmt: skip
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def opened(path, name=NAME, **knobs):
+    knobs = {**KNOBS, **knobs}
+    plan = recipe.load(name, **knobs)
+    folder = workdir.Workdir(path)
+    folder.open(*workdir.identity(name, knobs, plan))
+    return plan, folder
+
+
+def run(path, **settings):
+    plan, folder = opened(path)
+    return runner.pretrain(plan, folder, **settings), folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody disturbed."""
+    return run(tmp_path_factory.mktemp("whole") / "run")
+
+
+def same_state(one, other):
+    """The last checkpoints are equal to the bit, history and all."""
+    a, b = (checkpoints.latest(folder.checkpoints) for folder in (one, other))
+    assert a[0] == b[0] and a[2] == b[2]
+    assert a[1].keys() == b[1].keys()
+    for name in a[1]:
+        np.testing.assert_array_equal(a[1][name], b[1][name], err_msg=name)
+
+
+def test_a_run_keeps_what_it_did(whole):
+    method, folder = whole
+    history = folder.history()
+    assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+    assert [row["step"] for row in history] == [0, 4, 8, 12]
+    for row in history:
+        assert set(row["probes"]["toyworld"]) == {"knn", "linear"}
+        assert np.isfinite(list(row["health"].values())).all()
+    result = folder.result()
+    assert result["probes"]["toyworld"]["random"] == history[0]["probes"]["toyworld"]
+    assert result["probes"]["toyworld"]["trained"] == history[-1]["probes"]["toyworld"]
+    assert folder.run()["knobs"]["batch_size"] == 4
+    assert "def recipe" in (folder.path / "recipe.py").read_text()
+
+
+def test_the_trained_method_is_read_back_from_its_workdir(whole):
+    method, folder = whole
+    again, _ = runner.trained(folder)
+    for one, two in zip(method.backbone.weights, again.backbone.weights):
+        np.testing.assert_array_equal(one, two)
+
+
+class StopAt(runner.Listener):
+    """Presses Ctrl-C, as a person would, after some batches."""
+
+    def __init__(self, *batches):
+        self.batches = batches
+
+    def stepped(self, batch, logs):
+        if batch in self.batches:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6])
+def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(whole, tmp_path, batch):
+    with pytest.raises(Interrupted) as stopped:
+        run(tmp_path / "run", listener=StopAt(batch))
+    folder = workdir.Workdir(tmp_path / "run")
+    assert folder.command() in str(stopped.value)
+    assert f"after step {batch} of 12" in str(stopped.value)
+    assert checkpoints.latest(folder.checkpoints)[0] == batch
+    run(tmp_path / "run")
+    same_state(whole[1], folder)
+    assert folder.history() == whole[1].history()
+
+
+def test_a_damaged_checkpoint_costs_time_and_nothing_else(whole, tmp_path):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "run", listener=StopAt(6))
+    folder = workdir.Workdir(tmp_path / "run")
+    (folder.checkpoints / "step-00000006" / "state.npz").write_bytes(b"cut")
+
+    class Hears(runner.Listener):
+        words = []
+
+        def said(self, words):
+            self.words.append(words)
+
+    run(tmp_path / "run", listener=Hears())
+    assert "damaged" in Hears.words[0] and "step 4" in Hears.words[1]
+    same_state(whole[1], folder)
+
+
+def command(path):
+    knobs = [f"{knob}={value}" for knob, value in KNOBS.items()]
+    words = ["train", NAME, *knobs, "--workdir", str(path), "--checkpoint-seconds", "0"]
+    return [sys.executable, "-m", "sslzoo.cli", *words]
+
+
+def quietly(words, **settings):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        words, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, **settings
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(whole, tmp_path):
+    """SIGKILL at random moments, and while a checkpoint is being written."""
+    moments = random.Random(0)
+    folder = workdir.Workdir(tmp_path / "run")
+    kills = 0
+    for turn in range(12):
+        process = quietly(command(folder.path))
+        target = moments.choice(["writing", "between"])
+        before = set(folder.checkpoints.glob("step-*"))
+        wait = moments.uniform(0, 0.05)
+        while process.poll() is None:
+            now = set(folder.checkpoints.glob("step-*"))
+            writing = list(folder.checkpoints.glob("writing-*"))
+            if len(now - before) >= 1 and (target == "between" or writing):
+                deadline = time.perf_counter() + wait
+                while time.perf_counter() < deadline and target == "between":
+                    pass
+                process.kill()
+                kills += 1
+                break
+        process.communicate()
+        if (folder.path / "result.json").exists():
+            break
+    assert kills >= 4
+    out, _ = quietly(command(folder.path)).communicate()
+    same_state(whole[1], folder)
+    assert folder.history() == whole[1].history()
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"batch_size": "8"}, "batch_size was 4 and is now 8"),
+        ({"seed": "1"}, "seed was 0 and is now 1"),
+        ({"count": "17"}, "count was 16 and is now 17"),
+    ],
+)
+def test_a_changed_knob_is_refused_by_name(whole, change, words):
+    with pytest.raises(BadInput, match=words) as refused:
+        opened(whole[1].path, **change)
+    assert whole[1].command() in str(refused.value)
+
+
+def test_the_workdir_of_another_recipe_is_refused(whole):
+    name = "byol_r50_folder"
+    knobs = recipe.module(recipe.find(name)).SMALL
+    plan = recipe.load(name, **knobs)
+    with pytest.raises(BadInput, match=f"is a run of {NAME}, not of {name}"):
+        whole[1].open(*workdir.identity(name, knobs, plan))
+
+
+def test_changed_images_are_refused(whole):
+    identity = dict(whole[1].run(), data={"": "other"})
+    with pytest.raises(BadInput, match="images are not those"):
+        whole[1].open(identity, "")
+
+
+def test_a_folder_that_is_no_workdir_is_named(tmp_path):
+    with pytest.raises(MissingFile, match="is not the workdir of a run"):
+        workdir.Workdir(tmp_path).history()
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(BadInput, match="not known whose"):
+        workdir.Workdir(tmp_path).open({}, "")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="Cannot write to the workdir"):
+        workdir.Workdir(tmp_path / "file" / "run").open({}, "")
+
+
+def test_a_full_disk_stops_the_run_and_the_state_before_it_loads(tmp_path, monkeypatch):
+    savez, calls = np.savez, []
+
+    def fills(file, **arrays):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        savez(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", fills)
+    with pytest.raises(RunStopped, match="No space left"):
+        run(tmp_path / "run")
+    folder = workdir.Workdir(tmp_path / "run")
+    assert checkpoints.latest(folder.checkpoints)[0] == 4
+
+
+def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch):
+    from sslzoo import health
+
+    monkeypatch.setattr(
+        health, "diagnose", lambda h: health.Diagnosis("collapse", "All the same.") if h[1:] else None
+    )
+
+    class Hears(runner.Listener):
+        words = []
+
+        def said(self, words):
+            self.words.append(words)
+
+    plan, _ = opened(tmp_path / "warn")
+    runner.pretrain(plan, listener=Hears())
+    assert Hears.words.count("All the same.") == 3
+    with pytest.raises(RunStopped, match="All the same."):
+        runner.pretrain(plan, on_collapse="stop")
+
+
+def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        pixels = rng.integers(0, 255, (40, 40, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:100])
+    knobs = dict(recipe.module(recipe.find("byol_r50_folder")).SMALL)
+    knobs.update(data=f"folder:{tmp_path}", epochs=2)
+    plan = recipe.load("byol_r50_folder", **knobs)
+    folder = workdir.Workdir(tmp_path / "run")
+    folder.open(*workdir.identity("byol_r50_folder", knobs, plan))
+    runner.pretrain(plan, folder)
+    assert "3.png" in folder.quarantine.read_text()
+
+    (tmp_path / "5.png").write_bytes(b"")
+    (tmp_path / "6.png").write_bytes(b"")
+    plan = recipe.load("byol_r50_folder", **knobs)
+    with pytest.raises(RunStopped, match=r"3\.png"):
+        runner.pretrain(plan)
+
+
+def test_precision_is_the_runs_and_not_the_processes(tmp_path):
+    import keras
+
+    plan, _ = opened(tmp_path / "run", precision="mixed_bfloat16", epochs="1")
+    method = runner.pretrain(plan)
+    assert method.backbone.get_layer("conv1").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    assert json.dumps(method.get_weights()[0].dtype.name) == '"float32"'
