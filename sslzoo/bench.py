@@ -19,7 +19,8 @@ def run(what, **knobs):
     """One of `BENCHES` by its name; its arguments are the knobs."""
     if what not in BENCHES:
         raise UnknownName(
-            f"No bench {what!r}.{nearest(what, BENCHES)} There are: {', '.join(BENCHES)}."
+            f"No bench {what!r}.{nearest(what, BENCHES)} "
+            f"There are: {', '.join(BENCHES)}."
         )
     parameters = inspect.signature(BENCHES[what]).parameters
     for knob in knobs:
@@ -56,7 +57,7 @@ def views(photo="", size=224, turns=100, augment="host"):
     return {"pairs_per_second": 1 / float(np.mean(seconds))}
 
 
-def input(name="byol_r18w16_toyworld", batches=50):  # noqa: A001
+def input(name="byol_r18w16_toyworld", batches=50):
     """Batches of a recipe's own pipeline, with nobody training on them."""
     from sslzoo.data import pipeline
 
@@ -79,7 +80,7 @@ def step(
     jit=False,
     turns=5,
 ):
-    """One BYOL step on images that are there already: forward, backward, LARS, target."""
+    """One BYOL step on images that are there: forward, backward, LARS, target."""
     import keras
     import tensorflow as tf
 
@@ -93,9 +94,7 @@ def step(
     )
     method.compile(lars.LARS(0.1))
     shape = (batch_size, image_size, image_size, 3)
-    batch = {
-        f"view{i}": tf.random.stateless_uniform(shape, (0, i)) for i in (1, 2)
-    }
+    batch = {f"view{i}": tf.random.stateless_uniform(shape, (0, i)) for i in (1, 2)}
     train = tf.function(method.train_step, jit_compile=jit)
     seconds = _times(lambda: train(batch)["loss"].numpy(), turns, skip=2)
     return {"images_per_second": batch_size / float(np.median(seconds))}
@@ -107,7 +106,9 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
     from sslzoo.runner import _policy
 
     if not data:
-        raise BadInput("bench cifar wants data=npz:cifar10_jpeg.npz#train, or tfds:cifar10/train.")
+        raise BadInput(
+            "bench cifar wants data=npz:cifar10_jpeg.npz#train, or tfds:cifar10/train."
+        )
     start = time.perf_counter()
     plan = recipe.load("byol_r18w16_cifar10", data=data, test=data)
     decoding = time.perf_counter() - start
@@ -117,7 +118,9 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
         turns = iter(pipeline.training_batches(plan.streams))
         method.make_train_function()
         seconds = _times(
-            lambda: float(np.ravel(method.train_function(turns)["loss"])[0]), batches, skip=3
+            lambda: float(np.ravel(method.train_function(turns)["loss"])[0]),
+            batches,
+            skip=3,
         )
     return {
         "images_per_second": 256 / float(np.median(seconds)),
@@ -151,13 +154,23 @@ def made_up_features(rows, dimensions, classes, seed):
     return x, y
 
 
-BENCHES = {"views": views, "input": input, "step": step, "cifar": cifar, "linear": linear}
+BENCHES = {
+    "views": views,
+    "input": input,
+    "step": step,
+    "cifar": cifar,
+    "linear": linear,
+}
 
 
 def show(result):
     """Prints a result, the knobs first."""
     for key, value in result.items():
-        print(f"{key:>28}  {value:.4g}" if isinstance(value, float) else f"{key:>28}  {value}")
+        print(
+            f"{key:>28}  {value:.4g}"
+            if isinstance(value, float)
+            else f"{key:>28}  {value}"
+        )
 
 
 def _times(action, turns, skip):
@@ -180,7 +193,9 @@ def _photo(path):
     if path:
         image = Image.open(path).convert("RGB")
     else:
-        image = Image.fromarray(ToyWorld("test", 1, 384).read(0, only=("image",))["image"])
+        image = Image.fromarray(
+            ToyWorld("test", 1, 384).read(0, only=("image",))["image"]
+        )
     buffer = io.BytesIO()
     image.resize((500, 375)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -1,7 +1,7 @@
 """The state of a run on disk: written whole or not at all, and checked when read.
 
-    WORKDIR/checkpoints/step-00000123/state.npz        every variable, by its name
-                                      manifest.json    step, notes, sha256 of state.npz
+WORKDIR/checkpoints/step-00000123/state.npz        every variable, by its name
+                                  manifest.json    step, notes, sha256 of state.npz
 """
 
 import contextlib

@@ -55,7 +55,9 @@ def evaluate(args):
         probes = probes or plan.probes
     if args.data:
         if not args.test:
-            raise BadInput("--data names images to learn from: --test must name others.")
+            raise BadInput(
+                "--data names images to learn from: --test must name others."
+            )
         sets = sources.from_spec(args.data), sources.from_spec(args.test)
         probes = {args.test: recipe.Probe(*sets, args.size or 224)}
     if not probes:
@@ -165,9 +167,7 @@ def parser():
     )
     one.add_argument("--report", action="store_true", help="write report.html too")
 
-    one = verb(
-        evaluate, "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json"
-    )
+    one = verb(evaluate, "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json")
     one.add_argument("runs", nargs="+", metavar="RUN", help="workdirs: seeds of a run")
     one.add_argument(
         "--protocol", action="append", choices=("knn", "linear"), help="(both)"
@@ -211,3 +211,7 @@ def main(argv=None):
         print("sslzoo: stopped.", file=sys.stderr)
         code = 130
     sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

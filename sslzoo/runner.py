@@ -64,8 +64,9 @@ def trained(workdir):
     method = untrained(plan)
     found = checkpoints.latest(workdir.checkpoints)
     if found is None:
-        raise MissingFile(f"{workdir.path} has no checkpoint yet. To train it: "
-                          f"{workdir.command()}")
+        raise MissingFile(
+            f"{workdir.path} has no checkpoint yet. To train it: {workdir.command()}"
+        )
     put(state(method), found[1], workdir)
     return method, plan
 
@@ -269,7 +270,9 @@ class _Run(keras.callbacks.Callback):
         return health.measure(**outputs)
 
     def judge(self, row):
-        diagnosis = health.diagnose([r["health"] for r in self.history if "health" in r])
+        diagnosis = health.diagnose(
+            [r["health"] for r in self.history if "health" in r]
+        )
         lost = [name for name, v in row.items() if isinstance(v, float) and v != v]
         if lost:
             raise RunStopped(
@@ -303,7 +306,9 @@ class _Run(keras.callbacks.Callback):
             ]
         if self.chief:
             self.workdir.write_history(self.history)
-        self.listener.said(f"Going on from step {self.batch // self.recipe.accumulate}.")
+        self.listener.said(
+            f"Going on from step {self.batch // self.recipe.accumulate}."
+        )
 
     def result(self):
         first, last = self.history[0], self.history[-1]

@@ -1,13 +1,13 @@
 """The folder of a run: what it is, what it has done, and whether it may go on.
 
-    run.json        recipe, knobs, seed, data and versions: what decides the run
-    recipe.py       the recipe's text, as it was
-    history.jsonl   a line an epoch: meters, health, probes. The same to the bit for a
-                    run that was killed and one that was not
-    timing.jsonl    a line an epoch: seconds and images a second of the run's own clock
-    checkpoints/    the state; see checkpoints.py
-    quarantine.csv  images that could not be read
-    result.json     when the run has ended: its probes beside random features
+run.json        recipe, knobs, seed, data and versions: what decides the run
+recipe.py       the recipe's text, as it was
+history.jsonl   a line an epoch: meters, health, probes. The same to the bit for a
+                run that was killed and one that was not
+timing.jsonl    a line an epoch: seconds and images a second of the run's own clock
+checkpoints/    the state; see checkpoints.py
+quarantine.csv  images that could not be read
+result.json     when the run has ended: its probes beside random features
 """
 
 import hashlib

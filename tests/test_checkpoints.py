@@ -30,7 +30,10 @@ def test_an_empty_folder_has_no_checkpoint(tmp_path):
 def test_only_the_last_ones_are_kept(tmp_path):
     for step in (1, 2, 3, 10):
         checkpoints.save(tmp_path, step, ARRAYS, {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000003", "step-00000010"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "step-00000003",
+        "step-00000010",
+    ]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited", "gone", "manifest"])

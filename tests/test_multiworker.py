@@ -19,7 +19,8 @@ from sslzoo import distribute, recipe, runner, workdir
 kind, steps, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if kind == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, halves)
 strategy = distribute.strategy(kind)
 knobs = dict(count=8 * steps, labelled=32, backbone="tiny", image_size=32, hidden=16,
              batch_size=8, epochs=1, rate=0.03)
@@ -37,7 +38,8 @@ if distribute.is_chief(strategy):
     folder.open(*workdir.identity("byol_r18w16_toyworld", knobs, plan))
 method = runner.pretrain(plan, folder, strategy, Curve())
 if distribute.is_chief(strategy):
-    np.savez(out, losses=Curve.losses, **{f"w{i:03d}": w for i, w in enumerate(method.get_weights())})
+    weights = {f"w{i:03d}": w for i, w in enumerate(method.get_weights())}
+    np.savez(out, losses=Curve.losses, **weights)
 """
 
 
@@ -87,7 +89,9 @@ def same_run(one, other, steps):
 
 
 @pytest.mark.slow
-def test_two_workers_and_two_replicas_give_the_losses_of_one_device_over_50_steps(tmp_path):
+def test_two_workers_and_two_replicas_give_the_losses_of_one_device_over_50_steps(
+    tmp_path,
+):
     alone = train(tmp_path, "one", 50)
     same_run(alone, train(tmp_path, "mirrored", 50), 50)
     same_run(alone, train(tmp_path, "multiworker", 50, workers=2), 50)

@@ -19,7 +19,9 @@ def small(path, **more):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_two_replicas_do_the_work_of_one(path, two_replicas):
     """And so it trains at all, on one and on two, to numbers that are finite."""
-    weights = [runner.pretrain(small(path), s).get_weights() for s in (None, two_replicas)]
+    weights = [
+        runner.pretrain(small(path), s).get_weights() for s in (None, two_replicas)
+    ]
     for one, two in zip(*weights):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-5)
@@ -49,7 +51,9 @@ def test_recipes_are_found_by_name_by_path_and_by_neighbour(tmp_path):
 
 def test_knobs_take_the_type_of_their_default():
     assert recipe.like("jit", True, "false") is False and recipe.like("n", 3, "4") == 4
-    with pytest.raises(BadInput, match=r"epochs=many: it takes a int, like its default 3"):
+    with pytest.raises(
+        BadInput, match=r"epochs=many: it takes a int, like its default 3"
+    ):
         recipe.like("epochs", 3, "many")
 
 

@@ -1,4 +1,4 @@
-"""A run that is killed ends as the run that was not; and one that must not go on says so."""
+"""A run that is killed ends as the run that was not; one that must not go on says so."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def same_state(one, other):
 
 
 def test_a_run_keeps_what_it_did(whole):
-    method, folder = whole
+    _, folder = whole
     history = folder.history()
     assert [row["epoch"] for row in history] == [0, 1, 2, 3]
     assert [row["step"] for row in history] == [0, 4, 8, 12]
@@ -73,6 +73,16 @@ def test_the_trained_method_is_read_back_from_its_workdir(whole):
         np.testing.assert_array_equal(one, two)
 
 
+class Hears(runner.Listener):
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.words = []
+
+    def said(self, words):
+        self.words.append(words)
+
+
 class StopAt(runner.Listener):
     """Presses Ctrl-C, as a person would, after some batches."""
 
@@ -85,7 +95,9 @@ class StopAt(runner.Listener):
 
 
 @pytest.mark.parametrize("batch", [1, 4, 6])
-def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(whole, tmp_path, batch):
+def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
+    whole, tmp_path, batch
+):
     with pytest.raises(Interrupted) as stopped:
         run(tmp_path / "run", listener=StopAt(batch))
     folder = workdir.Workdir(tmp_path / "run")
@@ -103,14 +115,9 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(whole, tmp_path):
     folder = workdir.Workdir(tmp_path / "run")
     (folder.checkpoints / "step-00000006" / "state.npz").write_bytes(b"cut")
 
-    class Hears(runner.Listener):
-        words = []
-
-        def said(self, words):
-            self.words.append(words)
-
-    run(tmp_path / "run", listener=Hears())
-    assert "damaged" in Hears.words[0] and "step 4" in Hears.words[1]
+    hears = Hears()
+    run(tmp_path / "run", listener=hears)
+    assert "damaged" in hears.words[0] and "step 4" in hears.words[1]
     same_state(whole[1], folder)
 
 
@@ -134,7 +141,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(whole, tmp_path):
     moments = random.Random(0)
     folder = workdir.Workdir(tmp_path / "run")
     kills = 0
-    for turn in range(12):
+    for _ in range(12):
         process = quietly(command(folder.path))
         target = moments.choice(["writing", "between"])
         before = set(folder.checkpoints.glob("step-*"))
@@ -153,7 +160,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(whole, tmp_path):
         if (folder.path / "result.json").exists():
             break
     assert kills >= 4
-    out, _ = quietly(command(folder.path)).communicate()
+    quietly(command(folder.path)).communicate()
     same_state(whole[1], folder)
     assert folder.history() == whole[1].history()
 
@@ -217,18 +224,15 @@ def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch)
     from sslzoo import health
 
     monkeypatch.setattr(
-        health, "diagnose", lambda h: health.Diagnosis("collapse", "All the same.") if h[1:] else None
+        health,
+        "diagnose",
+        lambda h: health.Diagnosis("collapse", "All the same.") if h[1:] else None,
     )
 
-    class Hears(runner.Listener):
-        words = []
-
-        def said(self, words):
-            self.words.append(words)
-
+    hears = Hears()
     plan, _ = opened(tmp_path / "warn")
-    runner.pretrain(plan, listener=Hears())
-    assert Hears.words.count("All the same.") == 3
+    runner.pretrain(plan, listener=hears)
+    assert hears.words.count("All the same.") == 3
     with pytest.raises(RunStopped, match="All the same."):
         runner.pretrain(plan, on_collapse="stop")
 

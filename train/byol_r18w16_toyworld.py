@@ -14,7 +14,13 @@ from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
 
 SMALL = dict(
-    count=8, labelled=32, backbone="tiny", image_size=32, batch_size=4, epochs=1, hidden=16
+    count=8,
+    labelled=32,
+    backbone="tiny",
+    image_size=32,
+    batch_size=4,
+    epochs=1,
+    hidden=16,
 )
 
 

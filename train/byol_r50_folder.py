@@ -20,7 +20,12 @@ from sslzoo.optim import lars, schedules
 from sslzoo.recipe import Recipe
 
 SMALL = dict(
-    data="synthetic:8", backbone="tiny", image_size=32, batch_size=4, epochs=1, hidden=16
+    data="synthetic:8",
+    backbone="tiny",
+    image_size=32,
+    batch_size=4,
+    epochs=1,
+    hidden=16,
 )
 
 

@@ -1,7 +1,7 @@
 """BYOL, ResNet-50, ImageNet-1k: the official presets of 40, 100, 300 and 1000 epochs.
 
     sslzoo train byol_r50_in1k --workdir runs/byol
-    sslzoo train byol_r50_in1k epochs=300 batch_size=512 accumulate=8 --workdir runs/b300
+    sslzoo train byol_r50_in1k epochs=300 batch_size=512 accumulate=8 --workdir runs/b
 
 The data is TFDS' imagenet2012 (which you download yourself, see TFDS), or a folder of
 folders: data=folder:imagenet/train. A batch is `batch_size` times `accumulate` images;
@@ -26,7 +26,13 @@ PRESETS = {
     1000: (0.2, 1.5e-6, 0.996),
 }
 SMALL = dict(
-    data="synthetic:8", classes=2, backbone="tiny", image_size=32, batch_size=4, epochs=40, stop_after=3
+    data="synthetic:8",
+    classes=2,
+    backbone="tiny",
+    image_size=32,
+    batch_size=4,
+    epochs=40,
+    stop_after=3,
 )
 
 

@@ -188,7 +188,7 @@ class TFDS(Pictures):
         return self.items[int(index)]["image"]  # a NumPy integer is refused there
 
     def read(self, index, window=None, smallest=None, only=None):
-        if self.classes is None or only is not None and "label" not in only:
+        if self.classes is None or (only is not None and "label" not in only):
             return super().read(index, window, smallest, only)
         item = super().read(index, window, smallest, only)
         return {**item, "label": np.int64(self.items[int(index)]["label"])}
@@ -313,8 +313,8 @@ def _npz_keys(keys, path, split):
             if split
             else f"{path!r}: say which images. "
             f"It has: {', '.join(splits) or 'none'} (of {', '.join(keys)}); "
-            f"write npz:{path}#{next(iter(splits), 'NAME')}. Images are NAME_bytes with "
-            "NAME_offsets, x_NAME, or images."
+            f"write npz:{path}#{next(iter(splits), 'NAME')}. Images are NAME_bytes "
+            "with NAME_offsets, x_NAME, or images."
         )
     roles = splits[split]
     names = (f"y_{split}", f"{split}_labels", f"{split}_y")

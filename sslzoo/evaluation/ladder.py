@@ -1,8 +1,8 @@
 """Runs against random features, protocol by protocol, with seeds and intervals.
 
 Each run is one seed of pretraining. The linear protocol holds out another part of the
-training data for each of `seeds`, and a run's figure is their mean; kNN has no chance in
-it. The interval of "trained" and of "random" is Student's over the runs, that of their
+training data for each of `seeds`, and a run's figure is their mean; kNN has no chance
+in it. The interval of "trained" and of "random" is Student's over the runs, that of their
 difference is paired by run; with one run there is none, and what is left is the
 bootstrap over test items ("items"), which does not tell how another run would end.
 """
@@ -37,7 +37,9 @@ def evaluate(runs, probes, protocols=PROTOCOLS, seeds=3, say=lambda words: None)
             for protocol in protocols:
                 say(f"{run}: {protocol} on {name}")
                 trained, random = (_score(protocol, *s, seeds) for s in sets)
-                scores[protocol].append({"run": run, "trained": trained, "random": random})
+                scores[protocol].append(
+                    {"run": run, "trained": trained, "random": random}
+                )
         results[name] = {p: _summary(rows) for p, rows in scores.items()}
     return results
 
@@ -66,7 +68,9 @@ def _score(protocol, train, train_labels, test, test_labels, seeds):
 
 
 def _summary(rows):
-    trained, random = ([row[of]["top1"] for row in rows] for of in ("trained", "random"))
+    trained, random = (
+        [row[of]["top1"] for row in rows] for of in ("trained", "random")
+    )
     return {
         "trained": statistics.interval(trained),
         "random": statistics.interval(random),

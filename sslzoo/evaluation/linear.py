@@ -303,10 +303,13 @@ def _two_loops(gradient, pairs, inverse):
         share = np.vdot(step, q) / np.vdot(step, change)
         shares.append(share)
         q -= share * change
-    q = inverse(q)
     if pairs:
         step, change = pairs[-1]
-        q *= np.vdot(step, change) / np.vdot(change, inverse(change))
+        # Side by side: the inverse is applied column by column.
+        q, turned = np.split(inverse(np.hstack([q, change])), 2, axis=1)
+        q *= np.vdot(step, change) / np.vdot(change, turned)
+    else:
+        q = inverse(q)
     for (step, change), share in zip(pairs, reversed(shares)):
         q += step * (share - np.vdot(change, q) / np.vdot(step, change))
     return q

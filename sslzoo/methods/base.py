@@ -171,7 +171,9 @@ class Method(keras.Model):
             )
         batches = int(data.cardinality())
         if shape.rank == 4:
-            batch_size = batch_size or shape[0] or len(tf.nest.flatten(next(iter(data)))[0])
+            batch_size = (
+                batch_size or shape[0] or len(tf.nest.flatten(next(iter(data)))[0])
+            )
             data = data.unbatch()
         elif batch_size:
             batches //= batch_size

@@ -106,7 +106,9 @@ class BYOL(Method):
         return self.backbone(images, training=training)["pooled"]
 
     def predict_from(self, pooled, training=True):
-        return self.predictor(self.projector(pooled, training=training), training=training)
+        return self.predictor(
+            self.projector(pooled, training=training), training=training
+        )
 
     def target_of(self, images, training=True):
         """In training mode: the target normalises with the statistics of its batch."""

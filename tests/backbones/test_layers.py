@@ -65,7 +65,9 @@ def test_two_replicas_normalise_with_the_global_batch(two_replicas):
         lambda c: tf.constant(np.split(images, 2)[c.replica_id_in_sync_group])
     )
     out = two_replicas.run(tf.function(lambda x: layer(x, training=True)), (halves,))
-    together = np.concatenate([x.numpy() for x in two_replicas.experimental_local_results(out)])
+    together = np.concatenate(
+        [x.numpy() for x in two_replicas.experimental_local_results(out)]
+    )
     alone = layers.BatchNorm()
     expected = alone(tf.constant(images), training=True)
     np.testing.assert_allclose(together, expected, rtol=1e-4, atol=1e-5)
@@ -87,7 +89,9 @@ def test_a_saved_batch_norm_does_not_say_how_the_run_was_distributed():
 
 def test_standardize_is_its_formula():
     layer = layers.Standardize((0.5, 0.25, 0), (0.5, 0.25, 1))
-    np.testing.assert_allclose(layer(np.ones((1, 1, 1, 3), "float32"))[0, 0, 0], [1, 3, 1])
+    np.testing.assert_allclose(
+        layer(np.ones((1, 1, 1, 3), "float32"))[0, 0, 0], [1, 3, 1]
+    )
 
 
 def test_the_initialiser_is_not_corrected_for_its_truncation():

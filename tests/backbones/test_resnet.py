@@ -9,7 +9,11 @@ from sslzoo.errors import BadInput, UnknownName
 
 def test_resnet50_has_the_parameters_of_the_official_encoder():
     model = backbones.build("resnet50")
-    kernels = sum(int(np.prod(w.shape)) for w in model.weights if "conv" in w.path and "kernel" in w.path)
+    kernels = sum(
+        int(np.prod(w.shape))
+        for w in model.weights
+        if "conv" in w.path and "kernel" in w.path
+    )
     assert kernels == 23_454_912  # sheet, section 1.5
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 23_508_032
 
@@ -36,7 +40,7 @@ def test_the_stages_have_the_strides_of_the_paper():
 
 
 def test_padding_is_same_and_so_one_sided_for_a_stride_of_two():
-    """At 224 pixels a 7x7 of stride 2 pads 2 before and 3 behind: sheet, section 2.4."""
+    """At 224 pixels a 7x7 of stride 2 pads 2 before, 3 behind: sheet, section 2.4."""
     model = backbones.build("resnet18", width=1 / 64, channels=1)
     root = keras.Model(model.input, model.get_layer("root_conv").output)
     root.get_layer("root_conv").set_weights([np.ones((7, 7, 1, 1), "float32")])
@@ -73,7 +77,10 @@ def test_a_plain_numpy_network_gives_the_same_first_unit():
         return out
 
     def norm(x, name):
-        g, b, m, v = (w[f"{name}_bn/{k}"] for k in ("gamma", "beta", "moving_mean", "moving_variance"))
+        g, b, m, v = (
+            w[f"{name}_bn/{k}"]
+            for k in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
         return g * (x - m) / np.sqrt(v + 1e-5) + b
 
     def relu(x):

@@ -122,7 +122,7 @@ def test_a_jpeg_is_reduced_as_far_as_its_short_side_allows(smallest, ratio):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_reduced_window_shows_the_region_that_it_names(orientation):
-    """Against the mean over blocks of the whole image, which DCT scaling is close to."""
+    """Against the mean over blocks of the whole, which DCT scaling is close to."""
     data = saved(
         scene(203, 251), "JPEG", quality=95, subsampling=0, exif=oriented(orientation)
     )

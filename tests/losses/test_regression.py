@@ -18,4 +18,7 @@ def test_its_range_is_zero_to_four():
 
 
 def test_a_zero_vector_gives_no_nan():
-    assert float(cosine_distance(np.zeros((1, 4), "float32"), np.ones((1, 4), "float32"))) == 2
+    assert (
+        float(cosine_distance(np.zeros((1, 4), "float32"), np.ones((1, 4), "float32")))
+        == 2
+    )

@@ -63,7 +63,10 @@ def test_the_target_is_not_in_the_optimizer():
 @pytest.mark.parametrize(
     "run, taus",
     [  # Sheet, section 1.1, at a batch of 4096.
-        ((0.996, 312784), {0: 0.996, 78196: 0.99658579, 156392: 0.998, 234588: 0.99941421}),
+        (
+            (0.996, 312784),
+            {0: 0.996, 78196: 0.99658579, 156392: 0.998, 234588: 0.99941421},
+        ),
         ((0.99, 93835), {3127: 0.990027376, 46917: 0.99499992}),
     ],
 )
@@ -86,7 +89,10 @@ def test_the_loss_is_the_sum_of_both_directions_not_their_mean(batch):
     looks = method.look(batch)
     p = [method.predictor(looks[z], training=False) for z in ("z1", "z2")]
     cosine = keras.losses.cosine_similarity
-    each = [4 + 2 * cosine(p[0], looks["target2"]) - 2 + 0, 2 * cosine(p[1], looks["target1"])]
+    each = [
+        4 + 2 * cosine(p[0], looks["target2"]) - 2 + 0,
+        2 * cosine(p[1], looks["target1"]),
+    ]
     expected = np.mean(each[0] + 2 + each[1])
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
@@ -184,7 +190,13 @@ def test_a_step_is_the_one_written_out_in_numpy(batch):
 def test_four_accumulated_batches_are_one_step_of_all(batch):
     """Of equal batches, whose statistics are equal too: then it is exact."""
     once, four = make(), make(accumulate=4)
-    for part in ("backbone", "projector", "predictor", "target_backbone", "target_projector"):
+    for part in (
+        "backbone",
+        "projector",
+        "predictor",
+        "target_backbone",
+        "target_projector",
+    ):
         getattr(four, part).set_weights(getattr(once, part).get_weights())
     before = kernels(four.backbone), kernels(four.target_backbone)
     for turn in range(4):
@@ -215,8 +227,12 @@ def test_fit_takes_a_dataset_of_plain_images():
     """The line a newcomer writes: pictures in, a trained backbone out."""
     images = np.random.default_rng(0).integers(0, 255, (16, 40, 40, 3), "uint8")
     method = make()
-    history = method.fit(tf.data.Dataset.from_tensor_slices(images).batch(8), epochs=2, verbose=0)
-    assert np.isfinite(history.history["loss"]).all() and len(history.history["loss"]) == 2
+    history = method.fit(
+        tf.data.Dataset.from_tensor_slices(images).batch(8), epochs=2, verbose=0
+    )
+    assert (
+        np.isfinite(history.history["loss"]).all() and len(history.history["loss"]) == 2
+    )
     assert int(method.optimizer.iterations) == 4
     single = tf.data.Dataset.from_tensor_slices(images)
     method.fit(single, batch_size=4, verbose=0)

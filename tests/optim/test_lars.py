@@ -69,5 +69,7 @@ def test_sgd_is_coupled_momentum_by_hand():
     for _ in range(2):
         sgd.apply([np.float32([[1.0, 0.0]]), np.float32([1.0])], [kernel, bias])
     # m = 1.3, 0.4 -> w = 2.35, 3.8 -> m = 0.9 * 1.3 + 1.235, 0.9 * 0.4 + 0.38
-    np.testing.assert_allclose(kernel, [[2.35 - 0.5 * 2.405, 3.8 - 0.5 * 0.74]], rtol=1e-6)
+    np.testing.assert_allclose(
+        kernel, [[2.35 - 0.5 * 2.405, 3.8 - 0.5 * 0.74]], rtol=1e-6
+    )
     np.testing.assert_allclose(bias, [2.5 - 0.5 * 1.9], rtol=1e-6)
