@@ -22,22 +22,21 @@ def strategy(name="auto"):
             f"No strategy {name!r}.{nearest(name, STRATEGIES)} "
             f"There are: {', '.join(STRATEGIES)}."
         )
-    gpus = tf.config.list_logical_devices("GPU")
-    if name == "auto":
-        name = "multiworker" if workers() > 1 else "mirrored" if gpus[1:] else "one"
-    if name == "tpu":
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
-        tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-        return tf.distribute.TPUStrategy(resolver)
-    if name == "multiworker":
+    if name == "multiworker" or (name == "auto" and workers() > 1):
         if workers() < 2:
             raise BadInput(
                 "strategy=multiworker: TF_CONFIG names no second worker. Set it in "
                 "each process: docs/distributed.md shows how."
             )
+        # Before anything else looks at the devices: TensorFlow demands it.
         return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "mirrored":
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         return tf.distribute.MirroredStrategy(
             None if gpus else [d.name for d in tf.config.list_logical_devices("CPU")]
         )

@@ -288,9 +288,15 @@ class _Run(keras.callbacks.Callback):
         self.saved_at = time.perf_counter()
         if not (self.workdir and self.chief):
             return
-        arrays = {name: np.asarray(v) for name, v in state(self.method).items()}
+        arrays = {name: self.read(v) for name, v in state(self.method).items()}
         notes = {"history": self.history}
         checkpoints.save(self.workdir.checkpoints, self.batch, arrays, notes)
+
+    def read(self, variable):
+        if distribute.workers() == 1:
+            return np.asarray(variable)
+        # A meter would be added up over the workers, who are not asked to now.
+        return np.asarray(self.strategy.experimental_local_results(variable.value)[0])
 
     def restore(self):
         found = checkpoints.latest(self.workdir.checkpoints, self.listener.said)

@@ -1,4 +1,4 @@
-"""A run that is killed ends as the run that was not; one that must not go on says so."""
+"""A killed run ends as the run that was not; one that must not go on says so."""
 
 import json
 import os

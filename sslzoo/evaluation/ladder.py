@@ -2,8 +2,8 @@
 
 Each run is one seed of pretraining. The linear protocol holds out another part of the
 training data for each of `seeds`, and a run's figure is their mean; kNN has no chance
-in it. The interval of "trained" and of "random" is Student's over the runs, that of their
-difference is paired by run; with one run there is none, and what is left is the
+in it. The interval of "trained" and of "random" is Student's over the runs, that of
+their difference is paired by run; with one run there is none, and what is left is the
 bootstrap over test items ("items"), which does not tell how another run would end.
 """
 

@@ -30,7 +30,7 @@ from sslzoo.evaluation.rows import Rows, finite
 GRID = tuple(np.logspace(5, -6, 45))  # BYOL E.2: 45 strengths in [1e-6, 1e5].
 
 MEMORY = 20  # Pairs of steps and changes of gradient that L-BFGS keeps.
-REFRESH = (6, 14, 24, 40, 60, 90, 130, 200, 300)  # Iterations that take M anew.
+REFRESH = (14, 35, 65, 100, 150, 220, 300)  # Iterations that take M anew.
 WIDEST = 4096  # Features beyond which only the diagonal of M is used: M is d x d.
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from sslzoo.errors import BadInput
 
 CHUNK = 2**25  # Bytes of features in a chunk.
-SAMPLE = 8  # A Gram matrix is taken of at most so many rows per feature.
+SAMPLE = 4  # A Gram matrix is taken of at most so many rows per feature.
 
 
 class Rows:
