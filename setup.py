@@ -40,7 +40,11 @@ setuptools.setup(
         "rich",
         "tensorflow>=2.20",
     ],
-    extras_require={"test": TEST, "tfds": ["tensorflow-datasets"]},
+    extras_require={
+        "test": TEST,
+        "tfds": ["tensorflow-datasets"],
+        "gpu": ["tensorflow[and-cuda]"],
+    },
     entry_points={"console_scripts": ["sslzoo=sslzoo.cli:main"]},
     packages=[
         *setuptools.find_packages(include=["sslzoo", "sslzoo.*"]),

@@ -29,6 +29,7 @@ def train(args):
             bar,
             checkpoint_seconds=args.checkpoint_seconds,
             on_collapse=args.on_collapse,
+            bad_images=args.bad_images,
         )
     if not distribute.is_chief(strategy):
         return
@@ -83,7 +84,13 @@ def check(args):
     """Read every image of a folder and name those that cannot be read."""
     from sslzoo.data import check as checking
 
-    report = checking.scan(args.folder, progress=not args.json)
+    from sslzoo.data import sources
+    from sslzoo.show import progress
+
+    kind = ":" in args.folder and not os.path.exists(args.folder)
+    source = sources.from_spec(args.folder if kind else f"folder:{args.folder}")
+    with contextlib.closing(progress.Count("images read", quiet=args.json)) as count:
+        report = checking.scan(source, progress=count)
     show(args, report.as_dict(), lambda _: checking.show(report))
     return 1 if report.bad else 0
 
@@ -120,6 +127,23 @@ def read_knobs(words):
         if "=" not in word:
             raise BadInput(f"{word!r} is no knob: write knob=value, like epochs=10.")
     return dict(word.split("=", 1) for word in words)
+
+
+def _import_quietly():
+    """Imports TensorFlow without the lines that it prints before it can be told not to.
+
+    They come from below Python, so it is the file descriptor that is turned away.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def parser():
@@ -165,6 +189,13 @@ def parser():
         default="warn",
         help="what to do when all images get the same output (warn)",
     )
+    one.add_argument(
+        "--bad-images",
+        type=float,
+        default=0.01,
+        metavar="PART",
+        help="of unreadable images above which the run stops (0.01)",
+    )
     one.add_argument("--report", action="store_true", help="write report.html too")
 
     one = verb(evaluate, "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json")
@@ -200,6 +231,8 @@ def main(argv=None):
         args.knobs += rest
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        if args.run is not sheet:
+            _import_quietly()
         code = args.run(args)
     except Interrupted as error:
         print(f"sslzoo: {error}", file=sys.stderr)

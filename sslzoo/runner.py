@@ -28,6 +28,7 @@ def pretrain(
     listener=None,
     checkpoint_seconds=300,
     on_collapse="warn",
+    bad_images=0.01,
 ):
     """Trains what `recipe` describes and returns the method, its backbone trained.
 
@@ -37,12 +38,13 @@ def pretrain(
         listener: told of the run as it goes, see `Listener`.
         checkpoint_seconds: between checkpoints; there is one after each epoch too.
         on_collapse: "warn", or "stop" to end a run whose outputs have collapsed.
+        bad_images: the part of the images that may be unreadable before it stops.
     """
     strategy = strategy or tf.distribute.get_strategy()
     with _policy(recipe.precision):
         with strategy.scope():
             method = untrained(recipe)
-        streams, quarantines = _quarantined(recipe.streams, workdir)
+        streams, quarantines = _quarantined(recipe.streams, workdir, bad_images)
         run = _Run(
             dataclasses.replace(recipe, streams=streams),
             method,
@@ -375,12 +377,14 @@ def _policy(precision):
         keras.config.set_dtype_policy(before)
 
 
-def _quarantined(streams, workdir):
+def _quarantined(streams, workdir, bad_images):
     """The streams, reading around images that cannot be read; and who does so."""
     single = not isinstance(streams, dict)
     path = workdir.quarantine if workdir else None
     guarded = {
-        task: dataclasses.replace(stream, source=Quarantine(stream.source, path))
+        task: dataclasses.replace(
+            stream, source=Quarantine(stream.source, path, bad_images)
+        )
         for task, stream in ({"": streams} if single else streams).items()
     }
     quarantines = [stream.source for stream in guarded.values()]

@@ -20,7 +20,8 @@ def small(path, **more):
 def test_two_replicas_do_the_work_of_one(path, two_replicas):
     """And so it trains at all, on one and on two, to numbers that are finite."""
     weights = [
-        runner.pretrain(small(path), s).get_weights() for s in (None, two_replicas)
+        runner.pretrain(small(path), strategy=s).get_weights()
+        for s in (None, two_replicas)
     ]
     for one, two in zip(*weights):
         assert np.isfinite(one).all()

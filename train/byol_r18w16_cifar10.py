@@ -45,7 +45,7 @@ def recipe(
     seed=0,
 ):
     source = sources.cached(sources.from_spec(data))
-    steps = epochs * source.count // batch_size
+    steps = epochs * (source.count // batch_size)
     first = dataclasses.replace(views.BYOL_T, blur=blur)
     second = dataclasses.replace(views.BYOL_T_PRIME, blur=blur * 0.1)
     example = byol.example(image_size, first, second)

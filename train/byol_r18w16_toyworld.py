@@ -46,7 +46,7 @@ def recipe(
     source = sources.from_spec(f"toyworld:train?count={count}&{size}")
     known = sources.from_spec(f"toyworld:train?count={labelled}&{size}")
     unseen = sources.from_spec(f"toyworld:test?count={max(1, labelled // 2)}&{size}")
-    steps = epochs * source.count // batch_size
+    steps = epochs * (source.count // batch_size)
     example = byol.example(image_size)
     options = {}
     if backbone.startswith("resnet"):

@@ -145,6 +145,29 @@ class Bar:
         return "  ".join(words)
 
 
+class Count:
+    """A bar for work of so many parts; called as count(done, of)."""
+
+    def __init__(self, words, quiet=False, file=None):
+        out = console.Console(file=file or sys.stderr, highlight=False)
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.completed}/{task.total} {task.description}"),
+            progress.BarColumn(),
+            progress.TimeRemainingColumn(),
+            console=out,
+            transient=True,
+            disable=quiet or not out.is_terminal,
+        )
+        self.task = self.bar.add_task(words, total=None)
+        self.bar.start()
+
+    def __call__(self, done, of):
+        self.bar.update(self.task, completed=done, total=of)
+
+    def close(self):
+        self.bar.stop()
+
+
 def epoch_line(row, timing):
     """A line of the history in words."""
     words = [f"epoch {row['epoch']}" if row["epoch"] else "untrained"]

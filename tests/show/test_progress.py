@@ -185,8 +185,11 @@ def test_a_result_without_probes_says_so():
     assert "no probes" in file.getvalue()
 
 
-def test_a_ladder_is_printed_number_by_number():
+def test_a_ladder_shows_mean_and_interval_of_runs_in_percent():
     file = io.StringIO()
-    progress.ladder_table({"knn": {"runs/a": 0.91234567, "seeds": [1, 2]}}, file)
-    expected = ["knn  runs/a  0.9123", "knn  seeds  0  1", "knn  seeds  1  2"]
-    assert file.getvalue().splitlines() == expected
+    of_three = {"mean": 0.437, "low": 0.431, "high": 0.443}
+    of_one = {"mean": 0.329, "low": None, "high": None}
+    row = {"trained": of_three, "random": of_one, "difference": of_three}
+    progress.ladder_table({"cifar10": {"knn": {**row, "runs": [0, 0, 0]}}}, file)
+    said = file.getvalue()
+    assert "43.7 [43.1, 44.3]" in said and "32.9" in said and "Runs: 3" in said
