@@ -83,7 +83,6 @@ def evaluate(args):
 def check(args):
     """Read every image of a folder and name those that cannot be read."""
     from sslzoo.data import check as checking
-
     from sslzoo.data import sources
     from sslzoo.show import progress
 

@@ -1,0 +1,144 @@
+"""The command: what a person types, right and wrong, and what it answers."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sslzoo import cli
+
+SMALL = (
+    "count=16 labelled=32 backbone=tiny image_size=32 batch_size=4 epochs=1 hidden=16"
+)
+TRAIN = ["train", "byol_r18w16_toyworld", *SMALL.split()]
+
+
+def run(capsys, *words):
+    """Exit code, and what went to standard output and error."""
+    with pytest.raises(SystemExit) as left:
+        cli.main([str(word) for word in words])
+    said = capsys.readouterr()
+    return left.value.code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run"
+    with pytest.raises(SystemExit) as left:
+        cli.main([*TRAIN, "--workdir", str(path), "--json"])
+    assert left.value.code == 0
+    return path
+
+
+def test_neither_the_package_nor_its_help_imports_tensorflow():
+    """That takes seconds: it waits until it is needed."""
+    code = (
+        "import sys, sslzoo, sslzoo.cli; sslzoo.cli.parser().format_help();"
+        "heavy = {'tensorflow', 'keras', 'numpy'} & set(sys.modules); print(heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "check", "bench", "sheet"])
+def test_each_verb_has_an_example_in_its_help(capsys, verb):
+    code, out, _ = run(capsys, verb, "--help")
+    assert code == 0 and f"Example: sslzoo {verb}" in " ".join(out.split())
+
+
+def test_a_run_can_be_trained_evaluated_and_gone_on_with(capsys, trained):
+    result = json.loads((trained / "result.json").read_text())
+    assert set(result["probes"]["toyworld"]["trained"]) == {"knn", "linear"}
+    code, out, _ = run(capsys, *TRAIN, "--workdir", trained, "--json")
+    assert code == 0 and json.loads(out) == result  # It had ended: nothing to do.
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    code, out, _ = run(capsys, *words, "--out", trained / "scores.json")
+    found = json.loads(out)["toyworld"]["knn"]
+    assert (
+        code == 0
+        and found
+        == json.loads((trained / "scores.json").read_text())["toyworld"]["knn"]
+    )
+    assert found["trained"]["n"] == 1 and found["trained"]["low"] is None
+    assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
+
+
+def test_several_runs_get_an_interval(capsys, trained, tmp_path):
+    words = ["evaluate", trained, trained, trained, "--protocol", "linear", "--json"]
+    code, out, _ = run(capsys, *words, "--seeds", 1)
+    found = json.loads(out)["toyworld"]["linear"]
+    assert code == 0 and found["trained"]["n"] == 3
+    assert found["difference"]["low"] <= found["difference"]["mean"]
+
+
+def test_the_result_is_a_table_for_a_person(capsys, trained):
+    code, out, _ = run(capsys, *TRAIN, "--workdir", trained)
+    assert code == 0 and "random features" in out and "toyworld" in out
+
+
+def test_knobs_may_stand_behind_the_options(capsys, tmp_path):
+    code, _, err = run(capsys, *TRAIN[:2], "--workdir", tmp_path, "epoch=1")
+    assert code == 1 and "Did you mean 'epochs'?" in err
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("train byol_r50_inik --workdir w", "Did you mean 'byol_r50_in1k'?"),
+        ("train byol_r50_folder epoch=3 --workdir w", "Did you mean 'epochs'?"),
+        ("train byol_r50_folder epochs --workdir w", "write knob=value"),
+        ("train byol_r50_folder epochs=x --workdir w", "it takes a int"),
+        ("train byol_r50_folder data=foldr:x --workdir w", "Did you mean 'folder"),
+        ("train byol_r50_folder data=folder:none --workdir w", "none"),
+        ("train byol_r50_folder data=synthetic:8 --workdir w", "batch_size=256, but"),
+        ("train byol_r50_folder --workdir w --strategy mirored", "'mirrored'"),
+        ("train byol_r50_folder --workdir w --strategy multiworker", "TF_CONFIG"),
+        ("evaluate nowhere", "nowhere is not the workdir of a run"),
+        ("check nowhere", "nowhere"),
+        ("bench stp", "Did you mean 'step'?"),
+        ("bench step backbon=x", "Did you mean 'backbone'?"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line_and_leaves_nothing(
+    capsys, tmp_path, monkeypatch, words, said
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *words.split())
+    assert code == 1 and out == ""
+    assert err.startswith("sslzoo: ") and err.count("\n") == 1 and said in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_missing_where_they_are_needed_are_asked_for(capsys, tmp_path, trained):
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        image = Image.fromarray(rng.integers(0, 255, (40, 40, 3), "uint8"))
+        image.save(tmp_path / f"{i}.png")
+    spec = f"folder:{tmp_path}"
+    words = ["evaluate", trained, "--data", spec, "--test", spec, "--size", 32]
+    code, _, err = run(capsys, *words)
+    assert code == 1 and "has no labels" in err
+
+
+def test_check_names_the_bad_pictures_and_fails(capsys, tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "good.png")
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff broken")
+    (tmp_path / "notes.txt").write_text("none")
+    code, out, _ = run(capsys, "check", tmp_path, "--json")
+    report = json.loads(out)
+    assert code == 1 and "bad.jpg" in report["bad"]
+    (tmp_path / "bad.jpg").unlink()
+    code, out, _ = run(capsys, "check", tmp_path)
+    assert code == 0 and "PNG" in out.upper()
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(args):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(cli, "sheet", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["sheet"])

@@ -1,0 +1,105 @@
+"""Runs one of our benches and a peer in turn, A B A B ..., and prints the ratio.
+
+    python tools/compare.py step --peers PEERS_PYTHON [--turns 3] [--out docs/step.json]
+
+PEERS_PYTHON has lightly and torchvision; tools/peers/ says what each peer does. What is
+compared: views, views-device, step, step-bf16, cifar, cifar-bf16. Ratios are of
+the same minutes on the same machine; seconds and images a second are not to be carried
+to another.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+TOOLS = pathlib.Path(__file__).parent
+ONE_CORE = ["taskset", "-c", "0"]
+
+
+def bench(*words):
+    return [sys.executable, "-m", "sslzoo.cli", "bench", *words, "--json"]
+
+
+def pairs(peers, data, photo):
+    """What is compared -> (our command, the peer's command)."""
+
+    def peer(name, *words):
+        return [peers, str(TOOLS / "peers" / f"{name}.py"), *words]
+
+    views = [*ONE_CORE, *peer("views", photo)]
+    cifar = peer("cifar", data)
+    ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
+    return {
+        "views": ([*ONE_CORE, *bench("views", f"photo={photo}")], views),
+        "views-device": (
+            [*ONE_CORE, *bench("views", f"photo={photo}", "augment=device")],
+            views,
+        ),
+        "step": (bench("step"), peer("step")),
+        "step-bf16": (
+            bench("step", "precision=mixed_bfloat16"),
+            peer("step", "--bf16"),
+        ),
+        "cifar": (ours, cifar),
+        "cifar-bf16": ([*ours, "precision=mixed_bfloat16"], cifar),
+    }
+
+
+def rate(command):
+    """The figure that a command prints, in its last line."""
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    line = done.stdout.strip().splitlines()[-1]
+    if not line.startswith("{"):
+        return float(line.split(":")[1].split()[0])
+    found = json.loads(line)
+    return next(found[key] for key in found if key.endswith("_per_second"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what")
+    parser.add_argument("--peers", required=True, metavar="PYTHON")
+    parser.add_argument("--data", default="../shared/data/cifar10_jpeg.npz")
+    parser.add_argument("--photo", default="")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=pathlib.Path)
+    args = parser.parse_args()
+    known = pairs(args.peers, args.data, args.photo)
+    if args.what not in known:
+        sys.exit(f"{args.what!r} is none of: {', '.join(known)}.")
+    ours, theirs = [], []
+    for turn in range(args.turns):
+        for command, rates in zip(known[args.what], (ours, theirs)):
+            rates.append(rate(command))
+            print(f"turn {turn + 1}: {command[-1]}  {rates[-1]:.2f}", file=sys.stderr)
+    result = {
+        "what": args.what,
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {cpu()}",
+        "command": f"python tools/compare.py {args.what} --peers PYTHON",
+        "ours": ours,
+        "peer": theirs,
+        "ratio": statistics.median(a / b for a, b in zip(ours, theirs)),
+    }
+    print(json.dumps(result, indent=1))
+    if args.out:
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def cpu():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
