@@ -6,6 +6,7 @@ import inspect
 import pathlib
 from collections.abc import Callable
 
+from sslzoo.data.base import has_labels, labelled
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 
@@ -24,6 +25,11 @@ class Probe:
     test: object
     size: int
     crop: float = 0.875
+
+    def __post_init__(self):
+        for source in (self.train, self.test):
+            if not has_labels(source):
+                labelled(source)  # It says what is missing.
 
 
 @dataclasses.dataclass(frozen=True)

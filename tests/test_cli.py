@@ -13,7 +13,7 @@ from sslzoo import cli
 SMALL = (
     "count=16 labelled=32 backbone=tiny image_size=32 batch_size=4 epochs=1 hidden=16"
 )
-TRAIN = ["train", "byol_r18w16_toyworld", *SMALL.split()]
+TRAIN = ["train", "byol_r18w16_toyworld", *SMALL.split(), "hidden=16"]
 
 
 def run(capsys, *words):
@@ -136,9 +136,9 @@ def test_check_names_the_bad_pictures_and_fails(capsys, tmp_path):
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
-    def broken(args):
+    def broken(path):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(cli, "sheet", broken)
+    monkeypatch.setattr("sslzoo.show.sheet.toyworld_sheet", broken)
     with pytest.raises(ZeroDivisionError):
         cli.main(["sheet"])

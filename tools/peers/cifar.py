@@ -10,6 +10,7 @@ of JSON: images a second over the batches, the first three left out.
 import argparse
 import copy
 import io
+import itertools
 import json
 import time
 
@@ -70,7 +71,7 @@ class Pictures(torch.utils.data.Dataset):
             data, ends = file["train_bytes"], file["train_offsets"]
         self.images = [
             Image.open(io.BytesIO(data[a:b].tobytes())).convert("RGB")
-            for a, b in zip(ends[:-1], ends[1:])
+            for a, b in itertools.pairwise(ends)
         ]
         self.transform = BYOLTransform(
             view_1_transform=BYOLView1Transform(input_size=32, gaussian_blur=0.0),
