@@ -128,13 +128,13 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
     }
 
 
-def linear(rows=50_000, dimensions=2048, classes=10, seed=0):
-    """The linear probe on made-up features: correlated, rectified, of unequal size."""
+def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
+    """One fit of the linear probe, on made-up features."""
     from sslzoo.evaluation import linear as protocol
 
     x, y = made_up_features(rows, dimensions, classes, seed)
     start = time.perf_counter()
-    fit = protocol.fit(x, y, C=1.0)
+    fit = protocol.fit(x, y, C=C)
     return {
         "seconds": time.perf_counter() - start,
         "objective": fit.objective,
@@ -142,15 +142,22 @@ def linear(rows=50_000, dimensions=2048, classes=10, seed=0):
     }
 
 
-def made_up_features(rows, dimensions, classes, seed):
-    """Features as a network has them: a decaying spectrum, rectified, class means."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, classes, rows)
-    spectrum = (1 + np.arange(dimensions)) ** -0.5
-    mix = rng.normal(size=(dimensions, dimensions)).astype("float32")
-    means = rng.normal(size=(classes, dimensions)) * spectrum
-    latent = rng.normal(size=(rows, dimensions)) * spectrum + 0.5 * means[y]
-    x = np.maximum(latent.astype("float32") @ mix / np.sqrt(dimensions), 0)
+def made_up_features(n, d, classes, seed=0):
+    """Features like those of a ResNet after its last ReLU and pooling.
+
+    Non-negative and correlated, the variances of their 256 hidden directions fall as
+    1 / rank^1.2; classes overlap.
+    """
+    random = np.random.default_rng(seed)
+    hidden = min(256, d)
+    sizes = np.arange(1, hidden + 1, dtype=np.float32) ** -0.6
+    y = random.integers(0, classes, n)
+    centres = 0.25 * random.standard_normal((classes, hidden), dtype=np.float32) * sizes
+    mixing = random.standard_normal((hidden, d), dtype=np.float32)
+    x = random.standard_normal((n, hidden), dtype=np.float32) * sizes + centres[y]
+    x = np.maximum(x @ mixing - 1, 0)
+    for some in np.array_split(np.arange(n), max(1, n // 4096)):
+        x[some] += 0.05 * np.abs(random.standard_normal((len(some), d), np.float32))
     return x, y
 
 

@@ -138,7 +138,10 @@ def _import_quietly():
     os.dup2(nowhere, 2)
     try:
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow
+
+        # It warns of every model that is traced beside another; here many are.
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

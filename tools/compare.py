@@ -46,6 +46,15 @@ def pairs(peers, data, photo):
             bench("step", "precision=mixed_bfloat16"),
             peer("step", "--bf16"),
         ),
+        "linear": (
+            bench("linear"),
+            [
+                sys.executable,
+                f"{TOOLS}/peers/logistic.py",
+                "synthetic:50000x2048x10",
+                "1",
+            ],
+        ),
         "cifar": (ours, cifar),
         "cifar-bf16": ([*ours, "precision=mixed_bfloat16"], cifar),
     }
@@ -61,6 +70,9 @@ def rate(command):
     if not line.startswith("{"):
         return float(line.split(":")[1].split()[0])
     found = json.loads(line)
+    if "objective" in found:
+        print(f"  objective {found['objective']:.6g}", file=sys.stderr)
+        return 1 / found["seconds"]
     return next(found[key] for key in found if key.endswith("_per_second"))
 
 

@@ -4,8 +4,8 @@
     python tools/peers/logistic.py synthetic:50000x2048x10 C ...
 
 FEATURES.npz holds "x" [n, d] and "y" [n]. Prints one line of JSON: seconds, iterations,
-and the objective C sum CE + 1/2 |W|^2 that was reached. `problem` makes the synthetic
-arrays; whoever compares must give both sides the same.
+and the objective C sum CE + 1/2 |W|^2 that was reached. The synthetic arrays are those
+of `sslzoo bench linear`. In our own environment, which has scikit-learn for the tests.
 """
 
 import json
@@ -14,26 +14,7 @@ import time
 
 import numpy as np
 
-
-def problem(n, d, classes, seed=0, raw=False):
-    """Features like those of a ResNet after its last ReLU and pooling.
-
-    Non-negative and correlated, the variances of their 256 hidden directions fall as
-    1 / rank^1.2; classes overlap. With `raw` the columns differ in size by e^N(0, 1.5).
-    """
-    random = np.random.default_rng(seed)
-    hidden = min(256, d)
-    sizes = np.arange(1, hidden + 1, dtype=np.float32) ** -0.6
-    y = random.integers(0, classes, n)
-    centres = 0.25 * random.standard_normal((classes, hidden), dtype=np.float32) * sizes
-    mixing = random.standard_normal((hidden, d), dtype=np.float32)
-    x = random.standard_normal((n, hidden), dtype=np.float32) * sizes + centres[y]
-    x = np.maximum(x @ mixing - 1, 0)
-    for some in np.array_split(np.arange(n), max(1, n // 4096)):
-        x[some] += 0.05 * np.abs(random.standard_normal((len(some), d), np.float32))
-    if raw:
-        x *= np.exp(1.5 * random.standard_normal(d)).astype(np.float32)
-    return x, y
+from sslzoo.bench import made_up_features
 
 
 def objective(x, y, kernel, bias, C):
@@ -65,7 +46,9 @@ def fit(x, y, C, max_iterations=100, tolerance=1e-4):
 
 def main(data, C, max_iterations=100, tolerance=1e-4):
     if data.startswith("synthetic:"):
-        x, y = problem(*(int(part) for part in data.partition(":")[2].split("x")))
+        x, y = made_up_features(
+            *(int(part) for part in data.partition(":")[2].split("x"))
+        )
     else:
         with np.load(data) as arrays:
             x, y = arrays["x"], arrays["y"]
