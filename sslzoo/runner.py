@@ -15,7 +15,7 @@ from sslzoo import recipe as recipe_files
 from sslzoo.data import pipeline
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import Interrupted, MissingFile, RunStopped
-from sslzoo.evaluation import features, knn, linear
+from sslzoo.evaluation import ladder
 
 HEALTH_IMAGES = 256  # Of the examples on which health is measured.
 HEALTH_SEED = 10_007  # Added to the run's seed, so that they are none of the run's.
@@ -237,7 +237,7 @@ class _Run(keras.callbacks.Callback):
         every = self.recipe.probe_every
         if last or epoch == 0 or (every and epoch % every == 0):
             row["probes"] = {
-                name: probe_scores(self.method.deployable(), probe)
+                name: ladder.quick(self.method.deployable(), probe)
                 for name, probe in self.recipe.probes.items()
             }
         self.history.append(row)
@@ -348,23 +348,6 @@ class _Run(keras.callbacks.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def probe_scores(model, probe, k=20):
-    """How well the pooled features tell the classes of `probe`, as parts of 1.
-
-    kNN of `k` neighbours with an unweighted vote, and logistic regression with C = 1
-    on standardized features: the quick forms of the two protocols in `evaluation`.
-    """
-    found = {
-        split: features.features(model, source, probe.size, crop=probe.crop)
-        for split, source in (("train", probe.train), ("test", probe.test))
-    }
-    sets = [found[s][key] for s in ("train", "test") for key in ("pooled", "label")]
-    return {
-        "knn": knn.evaluate(*sets, k=k, temperature=None)["top1"],
-        "linear": linear.evaluate(*sets, grid=(1.0,), standardize=True)["top1"],
-    }
 
 
 @contextlib.contextmanager

@@ -44,6 +44,19 @@ def evaluate(runs, probes, protocols=PROTOCOLS, seeds=3, say=lambda words: None)
     return results
 
 
+def quick(model, probe, k=20):
+    """How well the pooled features tell the classes of `probe`: {"knn", "linear"}.
+
+    For the epochs of a run: kNN of `k` neighbours with an unweighted vote, and one
+    logistic regression, C = 1 on standardized features.
+    """
+    sets = _sets(model, probe)
+    return {
+        "knn": knn.evaluate(*sets, k=k, temperature=None)["top1"],
+        "linear": linear.evaluate(*sets, grid=(1.0,), standardize=True)["top1"],
+    }
+
+
 def _sets(model, probe):
     """Train features and labels, test features and labels."""
     found = [
