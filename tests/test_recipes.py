@@ -75,3 +75,12 @@ def test_a_run_of_no_steps_is_refused():
     knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
     with pytest.raises(BadInput, match="has 0 steps"):
         recipe.load("byol_r50_folder", **{**knobs, "epochs": 0})
+
+
+def test_ones_own_pictures_can_be_probed_on_those_with_labels(tmp_path):
+    knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
+    probe = dict(labelled="synthetic:8", unseen="synthetic:6")
+    plan = recipe.load("byol_r50_folder", **{**knobs, **probe})
+    assert plan.probes["synthetic:8"].test.count == 6 and plan.probe_every == 10
+    with pytest.raises(BadInput, match="wants both"):
+        recipe.load("byol_r50_folder", **{**knobs, "labelled": "synthetic:8"})

@@ -7,8 +7,8 @@ Rates and decay are those of the official preset of 300 epochs, warm-up 10 epoch
 pictures are decoded at a half or a quarter where the crop allows, which the official
 code does not; large_images=exact is as there. Out of memory: batch_size=64
 accumulate=4. Faster on recent GPUs: precision=mixed_bfloat16. Cost and score depend on
-your pictures; `sslzoo evaluate RUN --data SPEC --test SPEC` tells, where some of them
-have labels.
+your pictures; where some of them have labels, labelled=folder:some/train
+unseen=folder:some/test tries the features on those every `probe_every` epochs.
 """
 
 from sslzoo import backbones
@@ -17,7 +17,7 @@ from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput
 from sslzoo.methods import byol
 from sslzoo.optim import lars, schedules
-from sslzoo.recipe import Recipe
+from sslzoo.recipe import Probe, Recipe
 
 SMALL = dict(
     data="synthetic:8",
@@ -44,10 +44,21 @@ def recipe(
     augment="host",
     precision="float32",
     jit=False,
+    labelled="",
+    unseen="",
+    probe_every=10,
     seed=0,
 ):
     if large_images not in ("fast", "exact"):
         raise BadInput(f"large_images={large_images!r}: it is 'fast' or 'exact'.")
+    if bool(labelled) != bool(unseen):
+        raise BadInput(
+            "A probe wants both: labelled=SPEC to learn, unseen=SPEC to tell."
+        )
+    probes = {}
+    if labelled:
+        sets = sources.from_spec(labelled), sources.from_spec(unseen)
+        probes = {labelled: Probe(*sets, image_size)}
     source = sources.from_spec(data)
     images = batch_size * accumulate
     steps = epochs * source.count // images
@@ -65,5 +76,7 @@ def recipe(
         accumulate=accumulate,
         precision=precision,
         jit=jit,
+        probes=probes,
+        probe_every=probe_every,
         seed=seed,
     )

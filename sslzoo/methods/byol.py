@@ -27,9 +27,13 @@ from sslzoo.methods import momentum
 from sslzoo.methods.base import Method
 
 
-def example(size, first=views.BYOL_T, second=views.BYOL_T_PRIME):
-    """The two views of the paper's Table 6; only the second is ever solarized."""
-    return views.Views(size, (first, second))
+def example(size, first=views.BYOL_T, second=views.BYOL_T_PRIME, smallest_crop=0.08):
+    """The two views of the paper's Table 6; only the second is ever solarized.
+
+    Args:
+        smallest_crop: the least part of an image's area that a view shows.
+    """
+    return views.Views(size, (first, second), area=(smallest_crop, 1.0))
 
 
 class BYOL(Method):
