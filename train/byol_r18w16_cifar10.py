@@ -37,6 +37,8 @@ def recipe(
     rate=0.12,
     decay=5e-4,
     base_tau=0.99,
+    fresh_target=True,
+    brightness=0.4,
     hidden=1024,
     blur=0.0,
     precision="float32",
@@ -46,8 +48,10 @@ def recipe(
 ):
     source = sources.cached(sources.from_spec(data))
     steps = epochs * (source.count // batch_size)
-    first = dataclasses.replace(views.BYOL_T, blur=blur)
-    second = dataclasses.replace(views.BYOL_T_PRIME, blur=blur * 0.1)
+    first, second = (
+        dataclasses.replace(view, blur=view.blur * blur, brightness=brightness)
+        for view in (views.BYOL_T, views.BYOL_T_PRIME)
+    )
     example = byol.example(image_size, first, second)
     options = {}
     if backbone.startswith("resnet"):
@@ -57,7 +61,12 @@ def recipe(
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: byol.BYOL(
-            backbones.build(backbone, **options), steps, example, base_tau, hidden
+            backbones.build(backbone, **options),
+            steps,
+            example,
+            base_tau,
+            hidden,
+            fresh_target=fresh_target,
         ),
         optimizer=lambda: sgd.SGD(schedule, decay=decay),
         steps=steps,
