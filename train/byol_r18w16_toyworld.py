@@ -50,7 +50,8 @@ def recipe(
 
     The colour of the light is the same in both views of a scene and in no two scenes:
     with the paper's crops and colours the network learns the weather, not the things
-    (and scores below random features). Hence larger crops, and stronger colours.
+    (and scores below random features). Hence larger crops, and stronger colours;
+    they do not mend it yet (docs/measured.md).
     """
     size = f"size={image_size}"
     source = sources.from_spec(f"toyworld:train?count={count}&{size}")
