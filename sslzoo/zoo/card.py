@@ -1,0 +1,101 @@
+"""What we know of one model: `savedmodels/<name>/card.json`. Never written by hand."""
+
+import dataclasses
+import json
+
+from sslzoo.errors import BadInput
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One model. What we measured and what its authors published never mix."""
+
+    name: str  # <method>_<arch>.<tag>: byol_r18w16.cifar10_ep8
+    summary: str  # one line
+    origin: str  # the command that made it, or who published it
+    backbone: dict  # "builder" and "options" of sslzoo.backbones where known,
+    #                 "parameters"
+    input: dict  # "size", "smallest", "fixed" (whether no other size), "channels",
+    #              "crop", "interpolation", "antialias"; for information "mean", "std"
+    features: list  # of {"name", "channels", "stride"}, and "pooled", stride None
+    licences: dict  # of "code", "weights", "data": SPDX, or words; "notice": a URL
+    revision: int = 1  # counted up when a model is published again
+    default: bool = False  # whether the name without its tag means this model
+    training: dict = dataclasses.field(default_factory=dict)  # "recipe", "knobs",
+    #   "seed", "steps", "epochs", "images", "data", "versions", "seconds", "machine"
+    measured: list = dataclasses.field(default_factory=list)  # of {"data", "protocol",
+    #   "seeds", "trained", "random": {"mean", "low", "high"}, "paper": figure or None}
+    published: list = dataclasses.field(default_factory=list)  # of {"data", "protocol",
+    #   "value", "source"}: what the authors say of these very weights
+    differences: dict = dataclasses.field(default_factory=dict)  # artifact -> largest
+    #   difference from the Keras model, in parts of the largest feature
+    expected: list = dataclasses.field(default_factory=list)  # the first of "pooled"
+    #   that zoo.input.fixture() gives, by which a load may test itself
+    limits: list = dataclasses.field(default_factory=list)  # sentences
+    citation: str = ""  # BibTeX
+    created: str = ""  # date
+    source: dict = dataclasses.field(default_factory=dict)  # of what is not shipped:
+    #   "url", "sha256", "bytes", "converter"
+    schema: int = SCHEMA
+
+    @property
+    def bare(self):
+        """The name without its tag: byol_r18w16."""
+        return self.name.partition(".")[0]
+
+    @property
+    def method(self):
+        return self.bare.rpartition("_")[0]
+
+    @property
+    def arch(self):
+        return self.bare.rpartition("_")[2]
+
+    @property
+    def tag(self):
+        return self.name.partition(".")[2]
+
+    def text(self):
+        """The JSON of the file."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+def parse(text, origin="card.json"):
+    """The card in a text.
+
+    Args:
+        origin: what to call the text if it is no card.
+    """
+    try:
+        values = json.loads(text)
+        schema = values.get("schema")
+    except (ValueError, AttributeError) as error:
+        raise BadInput(
+            f"{origin} is no card: it is not a JSON object ({error})."
+        ) from None
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise BadInput(
+            f"{origin} has schema {schema!r}; this sslzoo reads up to {SCHEMA}. "
+            "A newer sslzoo wrote it: pip install --upgrade sslzoo."
+        )
+    fields = {field.name: field for field in dataclasses.fields(Card)}
+    missing = [
+        name
+        for name, field in fields.items()
+        if field.default is field.default_factory is dataclasses.MISSING
+        and name not in values
+    ]
+    unknown = sorted(set(values) - set(fields))
+    if missing or unknown:
+        raise BadInput(
+            f"{origin} is no card: "
+            + "; ".join(
+                f"{words} {', '.join(names)}"
+                for words, names in (("it lacks", missing), ("unknown:", unknown))
+                if names
+            )
+            + "."
+        )
+    return Card(**values)
