@@ -21,23 +21,30 @@ def flip(image, seed, probability=0.5):
     return sometimes(lambda x: tf.reverse(x, [-2]), image, seed, probability)
 
 
-def jitter(image, seed, brightness, contrast, saturation, hue, probability):
+def jitter(
+    image, seed, brightness, contrast, saturation, hue, probability, brighten="add"
+):
     """Four changes of colour, in an order drawn per image; clips after each.
 
     Each of the four numbers is the most that its change departs from doing nothing,
-    which is drawn uniformly: a difference for brightness and hue, a factor for others.
+    which is drawn uniformly: a difference for brightness and hue, a factor for others;
+    with `brighten` "scale" brightness has a factor too.
     """
     chance, amount, order = draws.split(tensor(seed), 3)
+    nothing = (int(brighten == "scale"), 1, 1, 0)
     most = zip(
-        draws.split(amount, 4), (0, 1, 1, 0), (brightness, contrast, saturation, hue)
+        draws.split(amount, 4), nothing, (brightness, contrast, saturation, hue)
     )
     amounts = [draws.uniform(seed, none - m, none + m) for seed, none, m in most]
+    first = scale_brightness if brighten == "scale" else add_brightness
+    formulas = (first, scale_contrast, scale_saturation, turn_hue)
     order = draws.permutation(order, 4)
 
     def change(image):
         # A loop, not four lines after one another: it compiles ten times faster.
         def body(k, x):
-            return k + 1, clip(colour_change(x, tf.gather(order, k, axis=-1), amounts))
+            which = tf.gather(order, k, axis=-1)
+            return k + 1, clip(colour_change(x, which, formulas, amounts))
 
         step = [tf.constant(0), planes(image)]
         return pixels(tf.while_loop(lambda k, x: k < 4, body, step)[1])
@@ -45,9 +52,8 @@ def jitter(image, seed, brightness, contrast, saturation, hue, probability):
     return sometimes(change, image, chance, probability)
 
 
-def colour_change(x, which, amounts):
+def colour_change(x, which, formulas, amounts):
     """Of four changes of planes the one that is numbered `which`, for each image."""
-    formulas = (add_brightness, scale_contrast, scale_saturation, turn_hue)
     if which.shape.rank == 0:
         branches = [lambda f=f, a=a: f(x, a) for f, a in zip(formulas, amounts)]
         return tf.switch_case(tf.cast(which, tf.int32), branches)
@@ -60,6 +66,11 @@ def colour_change(x, which, amounts):
 def add_brightness(x, amount):
     """x + amount."""
     return x + each(amount)
+
+
+def scale_brightness(x, factor):
+    """factor x."""
+    return each(factor) * x
 
 
 def scale_contrast(x, factor):

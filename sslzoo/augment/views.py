@@ -24,7 +24,8 @@ class Changes:
 
     flip: float = 0.5  # probability
     jitter: float = 0.8  # probability of the next four together
-    brightness: float = 0.4  # most that is added
+    brightness: float = 0.4  # most that is added, or that the factor departs from 1
+    brighten: str = "add"  # or "scale": a factor, as SimCLR's second code has it
     contrast: float = 0.4  # most that the factor departs from 1
     saturation: float = 0.2  # the same
     hue: float = 0.1  # most that is turned, of a whole turn
@@ -39,6 +40,11 @@ class Changes:
                     f"Changes({name}={getattr(self, name)!r}) is a probability: "
                     "give a number from 0 to 1."
                 )
+        if self.brighten not in ("add", "scale"):
+            raise BadInput(
+                f"Changes(brighten={self.brighten!r}): brightness is changed by 'add' "
+                "or by 'scale'."
+            )
         for name in ("brightness", "contrast", "saturation", "hue"):
             if not getattr(self, name) >= 0:
                 raise BadInput(
@@ -51,7 +57,7 @@ class Changes:
         flip, jitter, gray, blur, solarize = draws.split(ops.tensor(seed), 5)
         image = ops.flip(image, flip, self.flip)
         most = self.brightness, self.contrast, self.saturation, self.hue
-        image = ops.jitter(image, jitter, *most, self.jitter)
+        image = ops.jitter(image, jitter, *most, self.jitter, self.brighten)
         image = ops.grayscale(image, gray, self.gray)
         image = ops.blur(image, blur, self.blur)
         image = ops.solarize(image, solarize, self.solarize)

@@ -63,6 +63,15 @@ def test_contrast_keeps_the_mean_of_each_colour():
     np.testing.assert_allclose(ours, mean + 0.6 * (image - mean), atol=1e-6)
 
 
+def test_brightness_scales_where_it_is_told_to():
+    """By 1 +- 0.4 times; torchvision calls it brightness too."""
+    ours = ops.jitter(batch_of(IMAGE, 32), SEEDS[:32], 0.4, 0, 0, 0, 1, "scale")
+    for seed, view in zip(SEEDS, ours.numpy()):
+        amount = draws.split(draws.split(seed, 3)[1], 4)[0]
+        factor = 0.6 + 0.8 * draws.uniform(amount)
+        np.testing.assert_allclose(view, np.clip(IMAGE * factor, 0, 1), atol=1e-6)
+
+
 def one_at_a_time(image, seed, most):
     """The four changes in float64, by other libraries, clipped after each."""
 
@@ -100,9 +109,10 @@ def test_it_matters_that_jitter_clips_after_each_change():
     """0.9 + 0.4 is 1, not 1.3, before its contrast is halved."""
     bright = np.array([[[0.9] * 3, [0.1] * 3]], np.float32)
     x = ops.planes(tf.constant(bright))
-    amounts = [tf.constant(0.4), tf.constant(0.5), tf.constant(1.0), tf.constant(0.0)]
+    formulas = ops.add_brightness, ops.scale_contrast
+    amounts = [tf.constant(0.4), tf.constant(0.5)]
     for number in (0, 1):
-        x = ops.clip(ops.colour_change(x, tf.constant(number), amounts))
+        x = ops.clip(ops.colour_change(x, tf.constant(number), formulas, amounts))
     # 1.0 and 0.5 have the mean 0.75.
     np.testing.assert_allclose(ops.pixels(x)[0, :, 0], [0.875, 0.625], atol=1e-6)
 

@@ -42,7 +42,7 @@ def equal(views, others):
 
 
 def test_the_two_families_are_those_of_the_paper():
-    same = {"flip": 0.5, "jitter": 0.8, "gray": 0.2}
+    same = {"flip": 0.5, "jitter": 0.8, "gray": 0.2, "brighten": "add"}
     same |= {"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1}
     assert dataclasses.asdict(BYOL_T) == same | {"blur": 1.0, "solarize": 0.0}
     assert dataclasses.asdict(BYOL_T_PRIME) == same | {"blur": 0.1, "solarize": 0.2}
@@ -209,6 +209,11 @@ def test_changes_that_cannot_be_are_refused(wrong):
     name, value = next(iter(wrong.items()))
     with pytest.raises(BadInput, match=f"{name}={value}.*give"):
         Changes(**wrong)
+
+
+def test_brightness_is_added_or_scaled_and_nothing_else():
+    with pytest.raises(BadInput, match="brighten='multiply'.*'add' or by 'scale'"):
+        Changes(brighten="multiply")
 
 
 def test_a_view_of_no_size_is_refused():
