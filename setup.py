@@ -33,6 +33,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "Jinja2",
+        "filelock",
         "keras>=3.12",
         "matplotlib",
         "numpy",

@@ -19,6 +19,14 @@ class MissingFile(SslzooError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+class CannotWrite(SslzooError, OSError):
+    """A place that cannot be written to: read-only, full, or in use."""
+
+
+class CannotFetch(SslzooError, ConnectionError):
+    """A file that could not be had over the network, or must not be."""
+
+
 class MissingExtra(SslzooError, ImportError):
     """An optional dependency that is not installed; the message has the line."""
 
