@@ -1,3 +1,55 @@
 """Self-supervised models for images, in Keras 3: train them, load them, use them."""
 
+import importlib
+import sys
+
 __version__ = "0.1.0"
+
+_HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothing.
+    "FeatureLayer": "sslzoo.zoo.layer:FeatureLayer",
+    "features": "sslzoo.evaluation.embeddings:features",
+    "info": "sslzoo.zoo.listing:info",
+    "is_model": "sslzoo.zoo.listing:is_model",
+    "is_pretrained": "sslzoo.zoo.listing:is_pretrained",
+    "list_backbones": "sslzoo.zoo.listing:list_backbones",
+    "list_methods": "sslzoo.zoo.listing:list_methods",
+    "list_models": "sslzoo.zoo.listing:list_models",
+    "list_pretrained": "sslzoo.zoo.listing:list_pretrained",
+    "load_preprocessor": "sslzoo.zoo.load:load_preprocessor",
+    "load_recipe": "sslzoo.recipe:of_model",
+}
+
+
+def load(name, *, heads=False, **options):
+    """The model `name`, a `keras.Model` of RGB images in [0, 1].
+
+        model = sslzoo.load("byol_r18w16")      # images [n, h, w, 3] -> features [n, d]
+
+    Args:
+        heads: True gives the method itself, with its heads and its optimizer, compiled
+            to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
+        options: those of `sslzoo.zoo.load.load`; with heads, only those that say which
+            model: registry, revision, verify, cache_dir, offline, accept_license.
+    """
+    if heads:
+        from sslzoo.zoo import registry, resume
+
+        return resume.load(registry.find(name, **options))
+    from sslzoo.zoo import load
+
+    return load.load(name, **options)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sslzoo' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})
+
+
+if "keras" in sys.modules:  # It then reads models of a user that hold layers of ours.
+    importlib.import_module("sslzoo.zoo.layer")

@@ -66,7 +66,7 @@ def test_what_has_the_right_size_is_shown_as_it_is():
 
 
 def test_the_window_is_that_of_byol_at_224():
-    """Padded by 32: 224 / 256 of the short side, the odd pixel above and to the left."""
+    """Padded by 32: 224 / 256 of the short side; the odd pixel is above and left."""
     top, left = (375 - 328 + 1) // 2, (500 - 328) // 2
     assert inputs.window(375, 500, 224 / 256) == (top, left, 328, 328)
 
