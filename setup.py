@@ -14,6 +14,7 @@ VERSION = re.search(
 TEST = [
     "build",
     "opencv-python-headless",
+    "pyarrow",
     "pytest>=8",
     "ruff==0.17.*",  # Another minor version formats and judges otherwise.
     "scikit-image",
@@ -43,6 +44,7 @@ setuptools.setup(
     extras_require={
         "test": TEST,
         "tfds": ["tensorflow-datasets"],
+        "parquet": ["pyarrow"],
         "gpu": ["tensorflow[and-cuda]"],
     },
     entry_points={"console_scripts": ["sslzoo=sslzoo.cli:main"]},

@@ -20,7 +20,7 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
 }
 
 
-def load(name, *, heads=False, **options):
+def load(name, *, heads=False, accept_license=False, **options):
     """The model `name`, a `keras.Model` of RGB images in [0, 1].
 
         model = sslzoo.load("byol_r18w16")      # images [n, h, w, 3] -> features [n, d]
@@ -28,16 +28,19 @@ def load(name, *, heads=False, **options):
     Args:
         heads: True gives the method itself, with its heads and its optimizer, compiled
             to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
-        options: those of `sslzoo.zoo.load.load`; with heads, only those that say which
-            model: registry, revision, verify, cache_dir, offline, accept_license.
+        accept_license: see `sslzoo.zoo.load.load`, where all options are told.
+        options: with heads, only those that say which model and where: registry,
+            revision, verify, cache_dir, offline.
     """
     if heads:
-        from sslzoo.zoo import registry, resume
+        from sslzoo.zoo import licences, registry, resume
 
-        return resume.load(registry.find(name, **options))
+        entry = registry.find(name, **options)
+        licences.notice(entry.card, accept_license)
+        return resume.load(entry)
     from sslzoo.zoo import load
 
-    return load.load(name, **options)
+    return load.load(name, accept_license=accept_license, **options)
 
 
 def __getattr__(name):

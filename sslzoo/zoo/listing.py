@@ -2,13 +2,11 @@
 
 import dataclasses
 import fnmatch
-import pathlib
 import re
 
 from sslzoo.zoo import card as cards_
+from sslzoo.zoo import licences
 from sslzoo.zoo import registry as registries
-
-PERMISSIVE = ("Apache-2.0", "MIT", "BSD-*", "ISC", "Unlicense", "CC0-1.0", "CC-BY-4.0")
 
 
 def list_models(
@@ -29,7 +27,7 @@ def list_models(
         filter: a part of the name, or a pattern, "byol_*w2"; or several: any of them.
         pretrained: only those whose weights are here or can be fetched.
         method, backbone: "byol"; "r50" or "resnet50". Patterns too.
-        license: of the weights: a pattern of SPDX names, or "permissive".
+        license: "permissive", "noncommercial", or a pattern of SPDX names.
         exclude: as `filter`: none of them.
         max_params: most parameters.
         as_table: gives a dict for each, {"name", "method", "backbone", ...}.
@@ -43,7 +41,7 @@ def list_models(
         and (not pretrained or _has_weights(card))
         and (method is None or fnmatch.fnmatchcase(card.method, method))
         and (backbone is None or _is_of(card, backbone))
-        and (license is None or _is_under(card, license))
+        and (license is None or licences.matches(card, license))
         and (max_params is None or card.backbone["parameters"] <= max_params)
     ]
     found.sort(key=lambda card: natural(card.name))
@@ -78,25 +76,22 @@ def list_backbones(registry=None):
 
 def info(name, registry=None, revision=None):
     """All that is known of a model; nothing of it is fetched. Print it to read it."""
-    entry = registries.find(name, registry, revision, verify=False)
-    return ModelInfo(entry.card, entry.path)
+    return ModelInfo(registries.card(name, registry, revision))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class ModelInfo:
-    """A card, and the folder in which it lies."""
+    """A card that prints as a text."""
 
     card: cards_.Card
-    path: pathlib.Path
 
     def to_dict(self):
-        return {**dataclasses.asdict(self.card), "path": str(self.path)}
+        return dataclasses.asdict(self.card)
 
     def __repr__(self):
         card = self.card
         head = f"{card.name}, revision {card.revision}\n{card.summary}\n\n"
-        rows = [*_facts(card), ("folder", str(self.path))]
-        return head + "\n".join(f"{key:>10}  {value}" for key, value in rows)
+        return head + "\n".join(f"{k:>10}  {value}" for k, value in _facts(card))
 
 
 def row(card):
@@ -159,12 +154,6 @@ def _matches(name, patterns):
 def _is_of(card, backbone):
     names = (card.arch, card.backbone.get("builder") or "")
     return any(fnmatch.fnmatchcase(name, backbone) for name in names)
-
-
-def _is_under(card, license):
-    patterns = PERMISSIVE if license == "permissive" else (license,)
-    mine = card.licences["weights"]
-    return any(fnmatch.fnmatchcase(mine, pattern) for pattern in patterns)
 
 
 def _has_weights(card):

@@ -16,7 +16,7 @@ import logging
 import numpy as np
 
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
-from sslzoo.zoo import adapt, listing
+from sslzoo.zoo import adapt, licences
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo import registry as registries
 
@@ -73,23 +73,20 @@ def load(
         The model; its `card` says all that is known of it.
     """
     _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
-    entry = registries.find(
-        name,
-        registry,
-        revision,
-        verify,
-        cache_dir=cache_dir,
-        offline=offline,
-        accept_license=accept_license,
-    )
-    card = entry.card
-    stored = pretrained and checkpoint is None
-    _complete(entry, stored, registry)
-    backbone = architecture(entry.path / "config.json", dtype)
-    if stored:
-        fill(backbone, entry.path / "backbone.weights.h5")
-    elif pretrained:
-        converter(card).convert(checkpoint, backbone)
+    if checkpoint is not None:
+        card = registries.card(name, registry, revision, cache_dir)
+        backbone = converted(card, checkpoint, dtype)
+    else:
+        card, backbone = registries.whole(
+            name,
+            lambda entry: (entry.card, stored(entry, pretrained, dtype)),
+            registry=registry,
+            revision=revision,
+            verify=verify,
+            cache_dir=cache_dir,
+            offline=offline,
+        )
+    licences.notice(card, accept_license)
     if pretrained and verify:
         examine(backbone, card)
     backbone, contract = adapt.adapted(backbone, card, in_chans, input_size)
@@ -105,58 +102,93 @@ def load_preprocessor(name, registry=None, revision=None):
     prepare = sslzoo.load_preprocessor("byol_r18w16")
     model(prepare(["a.jpg", "b.png"]))
     """
-    card = registries.find(name, registry, revision, verify=False).card
+    card = registries.card(name, registry, revision)
     return functools.partial(inputs.prepared, contract=card.input)
 
 
-def _complete(entry, with_weights, registry):
-    """Raises unless the files are there; never goes on with random weights instead."""
-    card, weights = entry.card, entry.path / "backbone.weights.h5"
-    if not (entry.path / "config.json").is_file():
-        lacking = [p.name for p in (entry.path / "config.json", weights)]
-        lacking = [name for name in lacking if not (entry.path / name).is_file()]
+def stored(entry, pretrained=True, dtype=None):
+    """The network in a model's folder; never with random weights, unless asked for."""
+    config, weights = (entry.path / n for n in ("config.json", "backbone.weights.h5"))
+    missing = [file.name for file in (config, weights) if not file.is_file()]
+    if config.name in missing:
         raise MissingFile(
-            f"{entry.path} is not a whole model: {', '.join(lacking)} missing. Publish "
+            f"{entry.path} is not a whole model: {', '.join(missing)} missing. Publish "
             "or fetch it again."
         )
-    if with_weights and not weights.is_file():
-        others = listing.list_pretrained(f"{card.bare}.*", registry=registry)
-        converted = ""
-        if card.source.get("converter"):
-            published = card.source.get("url", "its authors' file")
-            converted = f"checkpoint=PATH for a copy that you have of {published}; "
+    if pretrained and missing:
         raise MissingFile(
-            f"No pretrained weights exist for {card.name} in {entry.path}. Give "
-            f"{converted}pretrained=False for random ones; or take one with weights: "
-            f"{', '.join(others) or 'of its name there is none'}."
+            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Give "
+            "pretrained=False for random ones, or take a model of "
+            f"sslzoo.list_pretrained('{entry.card.bare}*')."
         )
+    backbone = architecture(config.read_text(), dtype, config)
+    if pretrained:
+        fill(backbone, weights)
+    return backbone
 
 
-def architecture(path, dtype=None):
+def converted(card, checkpoint, dtype=None):
+    """The network of a card, with the weights that its authors have published."""
+    from sslzoo import backbones
+
+    name = card.source.get("converter")
+    if not name:
+        raise BadInput(
+            f"{card.name} has its own weights, and its card names no converter: leave "
+            "checkpoint=... out."
+        )
+    try:
+        if not name.isidentifier():
+            raise ImportError
+        converter = importlib.import_module(f"sslzoo.converters.{name}")
+    except ImportError:
+        raise BadInput(
+            f"This sslzoo has no converter {name!r}, which the card of {card.name} "
+            "names: pip install --upgrade sslzoo."
+        ) from None
+    backbone = backbones.build(
+        card.backbone["builder"], **card.backbone.get("options", {})
+    )
+    backbone = architecture(backbone.to_json(), dtype, card.name)
+    converter.convert(checkpoint, backbone)
+    return backbone
+
+
+def architecture(text, dtype=None, origin="config.json"):
     """The network that a config.json describes, with random weights.
 
     Args:
         dtype: of all layers, in place of theirs.
+        origin: what to call the text if nothing can be built of it.
     """
     import keras
 
     from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
 
-    config = json.loads(path.read_text())
-    if dtype is not None:
-        try:
-            policy = keras.dtype_policies.get(dtype).name
-        except (ValueError, TypeError, AttributeError):
-            raise BadInput(
-                f"dtype={dtype!r}: give a name that Keras knows, such as 'float32', "
-                "'bfloat16' or 'mixed_bfloat16'."
-            ) from None
-        _set_dtype(config, policy)
     try:
+        config = json.loads(text)
+        if dtype is not None:
+            _set_dtype(config, _policy(dtype))
         return keras.saving.deserialize_keras_object(config)
     except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, BadInput):
+            raise
         reason = str(error).strip().partition("\n")[0]
-        raise BadInput(f"Keras cannot build what {path} describes: {reason}") from error
+        raise BadInput(
+            f"Keras cannot build what {origin} describes: {reason}"
+        ) from error
+
+
+def _policy(dtype):
+    import keras
+
+    try:
+        return keras.dtype_policies.get(dtype).name
+    except (ValueError, TypeError, AttributeError):
+        raise BadInput(
+            f"dtype={dtype!r}: give a name that Keras knows, such as 'float32', "
+            "'bfloat16' or 'mixed_bfloat16'."
+        ) from None
 
 
 def _set_dtype(config, policy):
@@ -198,25 +230,6 @@ def _arrays(path):
     return sum(found)
 
 
-def converter(card):
-    """The module that reads what the authors of a model have published."""
-    name = card.source.get("converter")
-    if not name:
-        raise BadInput(
-            f"{card.name} has its own weights, and its card names no converter: leave "
-            "checkpoint=... out."
-        )
-    try:
-        if not name.isidentifier():
-            raise ImportError
-        return importlib.import_module(f"sslzoo.converters.{name}")
-    except ImportError:
-        raise BadInput(
-            f"This sslzoo has no converter {name!r}, which the card of {card.name} "
-            "names: pip install --upgrade sslzoo."
-        ) from None
-
-
 def answer(backbone, contract):
     """What a network says of the fixture, "pooled"; cards keep its first numbers."""
     import keras
@@ -235,7 +248,7 @@ def examine(backbone, card):
     expected = np.asarray(card.expected, np.float32)
     found = answer(backbone, card.input)[: len(expected)]
     # Other devices round otherwise, TF32 and bfloat16 by far; wrong weights are wild.
-    exact = all(weight.dtype == "float32" for weight in backbone.weights)
+    exact = {layer.compute_dtype for layer in backbone.layers} == {"float32"}
     far = (0.01 if exact else 0.1) * max(1e-6, np.abs(expected).max())
     if not np.abs(found - expected).max() <= far:  # true for NaN too
         raise BadInput(

@@ -13,7 +13,7 @@ from sslzoo.zoo import load as loading
 
 
 @pytest.fixture(scope="session")
-def publish(tmp_path_factory):
+def write_model(tmp_path_factory):
     """(name, backbone, registry, **card) -> the folder of a model, weights and all."""
 
     def write(name, backbone, registry=None, **values):
@@ -29,15 +29,15 @@ def publish(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def zoo(publish, tmp_path_factory):
+def zoo(write_model, tmp_path_factory):
     """A registry of three: a tiny network, a small ResNet, and one of one size."""
     registry = tmp_path_factory.mktemp("zoo")
     keras.utils.set_random_seed(1)
-    publish("byol_tiny.toy", alive(backbones.build("tiny")), registry, default=True)
+    write_model("byol_tiny.toy", alive(backbones.build("tiny")), registry, default=True)
     small = backbones.build("resnet18", width=0.25, stem="small")
-    publish("byol_r18w16.toy", alive(small), registry, default=True)
+    write_model("byol_r18w16.toy", alive(small), registry, default=True)
     only = {"size": 24, "smallest": 24, "fixed": True}
-    publish("split_brain_fc.toy", alive(fully_connected()), registry, input=only)
+    write_model("split_brain_fc.toy", alive(fully_connected()), registry, input=only)
     return registry
 
 

@@ -1,6 +1,5 @@
 """Which models there are: by pattern, method, licence; from cards alone."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -143,10 +142,7 @@ def test_info_tells_what_the_card_knows(registry):
         "weights: Apache-2.0",
     ):
         assert words in text
-    values = found.to_dict()
-    path = values.pop("path")
-    assert path == str(registry / "byol_r50.in1k_ep300")
-    assert values == dataclasses.asdict(found.card) == json.loads(found.card.text())
+    assert found.to_dict() == json.loads(found.card.text())
 
 
 def test_the_names_at_the_top_are_there():

@@ -149,12 +149,12 @@ def test_four_channels_repeat_the_red(zoo):
     np.testing.assert_allclose(kernels[1], expected, rtol=1e-6)
 
 
-def test_channels_with_a_meaning_are_not_repeated(publish):
+def test_channels_with_a_meaning_are_not_repeated(write_model):
     images = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3)(images[..., :1])
     pooled = keras.layers.GlobalAveragePooling2D()(x)
     split = keras.Model(images, {"conv1": x, "pooled": pooled})
-    folder = publish("split_brain_x.toy", split)
+    folder = write_model("split_brain_x.toy", split)
     assert load(folder, in_chans=1).input_shape[-1] == 1
     with pytest.raises(BadInput, match="GetItem.*Only 1 can be had"):
         load(folder, in_chans=4)
@@ -201,12 +201,12 @@ def test_random_weights_must_be_asked_for(zoo):
     assert not np.allclose(random.get_weights()[0], trained.get_weights()[0])
 
 
-def copy(zoo, publish, change):
+def copy(zoo, write_model, change):
     """A folder of the tiny network, of which something is changed."""
     text = (zoo / "byol_tiny.toy" / "config.json").read_text()
     backbone = keras.models.model_from_json(text)
     backbone.load_weights(zoo / "byol_tiny.toy" / "backbone.weights.h5")
-    folder = publish("byol_tiny.toy", backbone)
+    folder = write_model("byol_tiny.toy", backbone)
     change(folder)
     return folder
 
@@ -242,21 +242,21 @@ def no_weights(folder):
     "change",
     [other_weights(width=4), one_array_less, one_array_more, another_place, no_weights],
 )
-def test_weights_that_do_not_fit_one_to_one_are_refused(zoo, publish, change):
-    folder = copy(zoo, publish, change)
+def test_weights_that_do_not_fit_one_to_one_are_refused(zoo, write_model, change):
+    folder = copy(zoo, write_model, change)
     with pytest.raises(BadInput, match="does not hold the weights of its config.json"):
         load(folder, verify=False)
 
 
-def test_a_model_that_answers_otherwise_than_its_card_is_refused(zoo, publish):
+def test_a_model_that_answers_otherwise_than_its_card_is_refused(zoo, write_model):
     """The right shapes, and other numbers: nothing else would notice."""
-    folder = copy(zoo, publish, other_weights())
+    folder = copy(zoo, write_model, other_weights())
     with pytest.raises(BadInput, match="byol_tiny.toy does not answer as its card"):
         load(folder)
     assert load(folder, verify=False).count_params()
 
 
-def test_a_configuration_runs_no_code(zoo, publish):
+def test_a_configuration_runs_no_code(zoo, write_model):
     """Keras' safe mode: a Lambda layer is code."""
 
     def change(folder):
@@ -265,15 +265,15 @@ def test_a_configuration_runs_no_code(zoo, publish):
         text = keras.Model(images, {"pooled": pooled}).to_json()
         (folder / "config.json").write_text(text)
 
-    folder = copy(zoo, publish, change)
+    folder = copy(zoo, write_model, change)
     with pytest.raises(BadInput, match="config.json"):
         load(folder)
 
 
-def test_a_checkpoint_needs_a_converter(zoo, publish, monkeypatch):
+def test_a_checkpoint_needs_a_converter(zoo, write_model, monkeypatch):
     with pytest.raises(BadInput, match="names no converter"):
         load("byol_tiny", checkpoint="theirs.npz", registry=zoo)
-    folder = publish(
+    folder = write_model(
         "byol_tiny.theirs", backbones.build("tiny"), source={"converter": "theirs"}
     )
     with pytest.raises(BadInput, match="no converter 'theirs'"):
@@ -285,7 +285,7 @@ def test_a_checkpoint_needs_a_converter(zoo, publish, monkeypatch):
 
     module = types.SimpleNamespace(convert=convert)
     monkeypatch.setitem(sys.modules, "sslzoo.converters.theirs", module)
-    (folder / "config.json").touch()
+    (folder / "config.json").unlink()
     assert load(folder, checkpoint="theirs.npz").output_shape == (None, 16)
 
 
