@@ -273,6 +273,12 @@ def test_pickled_arrays_are_not_opened(tmp_path):
         read(tmp_path / "x.npz")
 
 
+def test_other_backends_are_shown_another_way(model, photos, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(BadInput, match="Keras run on torch. .*load_preprocessor"):
+        features(model, photos)
+
+
 def test_progress_is_told(model, photos):
     told = []
     features(model, photos, batch_size=2, progress=lambda *done: told.append(done))

@@ -14,14 +14,19 @@ from sslzoo.zoo import load as loading
 
 @pytest.fixture(scope="session")
 def write_model(tmp_path_factory):
-    """(name, backbone, registry, **card) -> the folder of a model, weights and all."""
+    """(name, backbone, registry, **card) -> the folder of a model, weights and all.
 
-    def write(name, backbone, registry=None, **values):
+    `change(folder)` may spoil it before its sums are written.
+    """
+
+    def write(name, backbone, registry=None, change=None, **values):
         folder = (registry or tmp_path_factory.mktemp("registry")) / name
         folder.mkdir()
         (folder / "config.json").write_text(backbone.to_json())
         backbone.save_weights(folder / "backbone.weights.h5")
         (folder / "card.json").write_text(card_of(name, backbone, **values).text())
+        if change:
+            change(folder)
         write_sums(folder)
         return folder
 

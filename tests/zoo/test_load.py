@@ -206,9 +206,7 @@ def copy(zoo, write_model, change):
     text = (zoo / "byol_tiny.toy" / "config.json").read_text()
     backbone = keras.models.model_from_json(text)
     backbone.load_weights(zoo / "byol_tiny.toy" / "backbone.weights.h5")
-    folder = write_model("byol_tiny.toy", backbone)
-    change(folder)
-    return folder
+    return write_model("byol_tiny.toy", backbone, change=change)
 
 
 def other_weights(**options):
@@ -276,8 +274,10 @@ def test_a_checkpoint_needs_a_converter(zoo, write_model, monkeypatch):
     folder = write_model(
         "byol_tiny.theirs", backbones.build("tiny"), source={"converter": "theirs"}
     )
+    (folder / "config.json").unlink()  # The network is of the card alone.
+    options = {"checkpoint": "theirs.npz", "registry": folder.parent}
     with pytest.raises(BadInput, match="no converter 'theirs'"):
-        load(folder, checkpoint="theirs.npz")
+        load("byol_tiny", **options)
 
     def convert(path, backbone):
         assert path == "theirs.npz"
@@ -285,8 +285,7 @@ def test_a_checkpoint_needs_a_converter(zoo, write_model, monkeypatch):
 
     module = types.SimpleNamespace(convert=convert)
     monkeypatch.setitem(sys.modules, "sslzoo.converters.theirs", module)
-    (folder / "config.json").unlink()
-    assert load(folder, checkpoint="theirs.npz").output_shape == (None, 16)
+    assert load("byol_tiny", **options).output_shape == (None, 16)
 
 
 def test_a_loaded_model_is_saved_and_read_back_by_keras(zoo, tmp_path):
