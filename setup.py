@@ -34,6 +34,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "Jinja2",
+        "h5py",
         "keras>=3.12",
         "matplotlib",
         "numpy",

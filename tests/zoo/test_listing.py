@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-import sslzoo
 from sslzoo.zoo import card as cards
 from sslzoo.zoo import listing
 
@@ -143,13 +142,6 @@ def test_info_tells_what_the_card_knows(registry):
     ):
         assert words in text
     assert found.to_dict() == json.loads(found.card.text())
-
-
-def test_the_names_at_the_top_are_there():
-    for name in dir(sslzoo):
-        assert getattr(sslzoo, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        sslzoo.lod  # noqa: B018
 
 
 def test_neither_keras_nor_tensorflow_is_needed_to_list(registry):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import sys
 import types
 
@@ -321,3 +322,28 @@ def test_the_preprocessor_shows_what_the_card_says(zoo):
     contract = json.loads((zoo / "byol_r18w16.toy" / "card.json").read_text())["input"]
     np.testing.assert_array_equal(prepare(image), inputs.view(image, contract))
     assert load("byol_r18w16", registry=zoo)(prepare([image])).shape == (1, 128)
+
+
+MEASURE = """
+import resource, sys
+import sslzoo
+
+def largest():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+sslzoo.load(sys.argv[1])
+before = largest()
+model = sslzoo.load(sys.argv[2])
+print((largest() - before) / (4 * model.count_params()))
+"""
+
+
+@pytest.mark.slow
+def test_a_large_model_takes_less_than_two_and_a_half_times_its_weights(
+    zoo, write_model
+):
+    """140 MB, beside what Keras and TensorFlow take for any model."""
+    large = write_model("byol_r50w.toy", backbones.build("resnet50", width=1.25))
+    words = [sys.executable, "-c", MEASURE, str(zoo / "byol_tiny.toy"), str(large)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert float(done.stdout) < 2.5, done.stderr
