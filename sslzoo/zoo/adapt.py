@@ -2,12 +2,8 @@
 
 from sslzoo.errors import BadInput
 
-PLAIN = (
-    "InputLayer",
-    "Standardize",
-    "Rescaling",
-    "ZeroPadding2D",
-)  # channel by channel
+# Layers that do the same to every channel.
+PLAIN = ("InputLayer", "Standardize", "Rescaling", "ZeroPadding2D")
 
 
 def adapted(backbone, card, channels=None, size=None):
@@ -59,26 +55,21 @@ def _with_channels(backbone, card, n):
         return keras.Model(images, backbone.call(colours), name=backbone.name)
     _begins_with_a_convolution(backbone, card, n)
 
+    every = [i % old for i in range(n)]
+
     def clone(layer):
         config = layer.get_config()
         if type(layer).__name__ == "Standardize":
             for key in ("mean", "std"):
-                config[key] = [config[key][i % old] for i in range(n)]
+                config[key] = [config[key][i] for i in every]
         return type(layer).from_config(config)
 
     twin = keras.models.clone_model(backbone, images, clone_function=clone)
-    for layer in backbone.layers:
-        for weight, new in zip(layer.weights, _weights(twin, layer.name)):
-            if weight.shape != new.shape:  # The kernel, [h, w, channels, filters].
-                every = [i % old for i in range(n)]
-                weight = keras.ops.take(weight, every, axis=-2) * (old / n)
-            new.assign(weight)
+    for weight, new in zip(backbone.weights, twin.weights):
+        if weight.shape != new.shape:  # The kernel, [h, w, channels, filters].
+            weight = keras.ops.take(weight, every, axis=-2) * (old / n)
+        new.assign(weight)
     return twin
-
-
-def _weights(model, layer):
-    """Of a layer; the input has another name now, and none."""
-    return next((one.weights for one in model.layers if one.name == layer), ())
 
 
 def _begins_with_a_convolution(backbone, card, n):

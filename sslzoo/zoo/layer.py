@@ -3,7 +3,6 @@
 import keras
 
 from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
-from sslzoo.errors import UnknownName, nearest
 from sslzoo.zoo.load import load
 
 
@@ -32,8 +31,10 @@ class FeatureLayer(keras.layers.Layer):
         if network is None:
             policy = self.dtype_policy.name
             dtype = None if policy == "float32" else policy
-            network = load(handle, features_only=True, dtype=dtype)
-            network = _up_to(network, endpoint or "pooled")
+            only = [endpoint or "pooled"]
+            network = load(handle, features_only=True, out_indices=only, dtype=dtype)
+            (feature,) = network.output.values()
+            network = keras.Model(network.input, feature, name=network.name)
         else:
             network = keras.saving.deserialize_keras_object(network)
         network.trainable = trainable
@@ -52,15 +53,3 @@ class FeatureLayer(keras.layers.Layer):
             "endpoint": self.endpoint,
             "network": keras.saving.serialize_keras_object(self.network),
         }
-
-
-def _up_to(network, endpoint):
-    """The part of a network that gives one feature."""
-    if endpoint not in network.output:
-        raise UnknownName(
-            f"The model has no features {endpoint!r}."
-            f"{nearest(endpoint, network.output)} "
-            f"It has: {', '.join(network.output)}."
-        )
-    outputs = network.output[endpoint]
-    return keras.Model(network.input, outputs, name=network.name)

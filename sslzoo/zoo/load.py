@@ -97,10 +97,12 @@ def load(
 
 
 def load_preprocessor(name, registry=None, revision=None):
-    """What makes images ready for a model: see `zoo.input.prepared`.
+    """What makes images ready for a model, as `zoo.input.prepared` does.
 
-    prepare = sslzoo.load_preprocessor("byol_r18w16")
-    model(prepare(["a.jpg", "b.png"]))
+        prepare = sslzoo.load_preprocessor("byol_r18w16")
+        model(prepare(["a.jpg", "b.png"]))
+
+    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says.
     """
     card = registries.card(name, registry, revision)
     return functools.partial(inputs.prepared, contract=card.input)
@@ -165,14 +167,13 @@ def architecture(text, dtype=None, origin="config.json"):
 
     from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
 
+    policy = None if dtype is None else _policy(dtype)
     try:
         config = json.loads(text)
-        if dtype is not None:
-            _set_dtype(config, _policy(dtype))
+        if policy:
+            _set_dtype(config, policy)
         return keras.saving.deserialize_keras_object(config)
     except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, BadInput):
-            raise
         reason = str(error).strip().partition("\n")[0]
         raise BadInput(
             f"Keras cannot build what {origin} describes: {reason}"
@@ -250,7 +251,8 @@ def examine(backbone, card):
     # Other devices round otherwise, TF32 and bfloat16 by far; wrong weights are wild.
     exact = {layer.compute_dtype for layer in backbone.layers} == {"float32"}
     far = (0.01 if exact else 0.1) * max(1e-6, np.abs(expected).max())
-    if not np.abs(found - expected).max() <= far:  # true for NaN too
+    same = found.shape == expected.shape and np.abs(found - expected).max() <= far
+    if not same:  # Also where there are NaN.
         raise BadInput(
             f"{card.name} does not answer as its card says: of the fixture it should "
             f"give {_short(expected)}, and gives {_short(found)}. Its files are not "
