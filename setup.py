@@ -14,6 +14,7 @@ VERSION = re.search(
 TEST = [
     "build",
     "opencv-python-headless",
+    "pyarrow",
     "pytest>=8",
     "ruff==0.17.*",  # Another minor version formats and judges otherwise.
     "scikit-image",
@@ -34,6 +35,7 @@ setuptools.setup(
     install_requires=[
         "Jinja2",
         "filelock",
+        "h5py",
         "keras>=3.12",
         "matplotlib",
         "numpy",
@@ -44,6 +46,7 @@ setuptools.setup(
     extras_require={
         "test": TEST,
         "tfds": ["tensorflow-datasets"],
+        "parquet": ["pyarrow"],
         "gpu": ["tensorflow[and-cuda]"],
     },
     entry_points={"console_scripts": ["sslzoo=sslzoo.cli:main"]},

@@ -1,14 +1,49 @@
 """Self-supervised models for images, in Keras 3: train them, load them, use them."""
 
 import importlib
+import sys
 
 __version__ = "0.1.0"
 
 _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothing.
+    "FeatureLayer": "sslzoo.zoo.layer:FeatureLayer",
     "bundle": "sslzoo.zoo.cache:bundle",
     "cache_info": "sslzoo.zoo.cache:info",
     "clear_cache": "sslzoo.zoo.cache:clear",
+    "features": "sslzoo.evaluation.embeddings:features",
+    "info": "sslzoo.zoo.listing:info",
+    "is_model": "sslzoo.zoo.listing:is_model",
+    "is_pretrained": "sslzoo.zoo.listing:is_pretrained",
+    "list_backbones": "sslzoo.zoo.listing:list_backbones",
+    "list_methods": "sslzoo.zoo.listing:list_methods",
+    "list_models": "sslzoo.zoo.listing:list_models",
+    "list_pretrained": "sslzoo.zoo.listing:list_pretrained",
+    "load_preprocessor": "sslzoo.zoo.load:load_preprocessor",
+    "load_recipe": "sslzoo.recipe:of_model",
 }
+
+
+def load(name, *, heads=False, accept_license=False, **options):
+    """The model `name`, a `keras.Model` of RGB images in [0, 1].
+
+        model = sslzoo.load("byol_r18w16")      # images [n, h, w, 3] -> features [n, d]
+
+    Args:
+        heads: True gives the method itself, with its heads and its optimizer, compiled
+            to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
+        accept_license: see `sslzoo.zoo.load.load`, where all options are told.
+        options: with heads, only those that say which model and where: registry,
+            revision, verify, cache_dir, offline.
+    """
+    if heads:
+        from sslzoo.zoo import licences, registry, resume
+
+        entry = registry.find(name, **options)
+        licences.notice(entry.card, accept_license)
+        return resume.load(entry)
+    from sslzoo.zoo import load
+
+    return load.load(name, accept_license=accept_license, **options)
 
 
 def __getattr__(name):
@@ -20,3 +55,7 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_HOMES})
+
+
+if "keras" in sys.modules:  # It then reads models of a user that hold layers of ours.
+    importlib.import_module("sslzoo.zoo.layer")

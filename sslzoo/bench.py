@@ -1,4 +1,4 @@
-"""Speed of the parts, on this machine: `sslzoo bench views | step | input | linear`.
+"""Speed of the parts, on this machine: `sslzoo bench views | step | features ...`.
 
 A figure is the median over several turns, and depends on the machine and on what else
 it does. What compares is a ratio to another program in the same minutes: the programs
@@ -7,6 +7,8 @@ of tools/peers/, and tools/compare.py which runs them in turn with these.
 
 import inspect
 import io
+import pathlib
+import tempfile
 import time
 
 import numpy as np
@@ -128,6 +130,43 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
     }
 
 
+def features(
+    backbone="resnet50",
+    width=1.0,
+    stem="imagenet",
+    image_size=224,
+    images=2000,
+    batch_size=64,
+    quick=False,
+    photo="",
+):
+    """Features of a folder of 500x375 JPEGs, and the network alone on ready images."""
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo.evaluation import embeddings
+
+    model = backbones.build(backbone, width=width, stem=stem)
+    contract = {"size": image_size, "crop": 0.875, "interpolation": "bicubic"}
+    contract["antialias"] = False
+    with tempfile.TemporaryDirectory() as folder:
+        jpeg = _photo(photo)
+        for i in range(images):
+            pathlib.Path(folder, f"{i:05d}.jpg").write_bytes(jpeg)
+        start = time.perf_counter()
+        embeddings.features(model, folder, batch_size, quick=quick, contract=contract)
+        seconds = time.perf_counter() - start
+    ready = tf.random.uniform((batch_size, image_size, image_size, 3))
+    forward = tf.function(lambda: model(ready, training=False)["pooled"])
+    bare = batch_size / float(np.median(_times(lambda: forward().numpy(), 9, skip=2)))
+    rate = images / seconds
+    return {
+        "images_per_second": rate,
+        "bare_images_per_second": bare,
+        "part_of_bare": rate / bare,
+    }
+
+
 def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     """One fit of the linear probe, on made-up features."""
     from sslzoo.evaluation import linear as protocol
@@ -166,6 +205,7 @@ BENCHES = {
     "input": input,
     "step": step,
     "cifar": cifar,
+    "features": features,
     "linear": linear,
 }
 

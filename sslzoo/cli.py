@@ -94,8 +94,56 @@ def check(args):
     return 1 if report.bad else 0
 
 
+def list_(args):
+    """List the models that there are, by name, method, backbone or licence."""
+    from sslzoo.show import models
+    from sslzoo.zoo import listing
+
+    rows = listing.list_models(
+        args.filter,
+        method=args.method,
+        backbone=args.backbone,
+        license=args.license,
+        as_table=True,
+        registry=args.registry,
+    )
+    show(args, rows, models.models_table)
+
+
+def info(args):
+    """Tell what is known of a model: its input, features, scores and licences."""
+    from sslzoo.show import models
+    from sslzoo.zoo import listing
+
+    found = listing.info(args.name, args.registry)
+    show(args, found.to_dict(), lambda _: models.card(found))
+
+
+def features(args):
+    """Write the features of a folder of pictures to a .npz or .parquet file."""
+    from sslzoo.evaluation import embeddings
+    from sslzoo.show import models, progress
+
+    with contextlib.closing(progress.Count("images", quiet=args.json)) as count:
+        made = embeddings.features(
+            args.name,
+            args.folder,
+            batch_size=args.batch_size,
+            endpoint=args.endpoint,
+            l2=args.l2,
+            out=args.out,
+            append=args.append,
+            quick=args.quick,
+            progress=count,
+            registry=args.registry,
+        )
+    result = {"images": len(made.files), "dimensions": made.vectors.shape[1]}
+    result |= {"out": args.out, "skipped": made.skipped, **made.provenance}
+    show(args, result, models.written)
+
+
 def bench(args):
-    """Measure the speed of a part: input, views, a step, the linear probe."""
+    """Measure the speed of a part: input, views, a step, features, the linear probe."""
     from sslzoo import bench as benches
 
     result = benches.run(args.what, **read_knobs(args.knobs))
@@ -157,14 +205,19 @@ def parser():
     top.add_argument("--version", action="version", version=f"sslzoo {__version__}")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
-    def verb(run, example, json_words="print the result as JSON, for scripts"):
+    def verb(
+        run,
+        example,
+        json_words="print the result as JSON, for scripts",
+        tensorflow=True,
+    ):
         one = verbs.add_parser(
-            run.__name__,
+            run.__name__.rstrip("_"),
             help=run.__doc__,
             description=run.__doc__,
             epilog=f"Example: {example}",
         )
-        one.set_defaults(run=run, json=False)
+        one.set_defaults(run=run, json=False, tensorflow=tensorflow)
         if json_words:
             one.add_argument("--json", action="store_true", help=json_words)
         return one
@@ -214,11 +267,41 @@ def parser():
     one = verb(check, "sslzoo check photos/")
     one.add_argument("folder", help="of images, or a data spec like npz:FILE#train")
 
+    registry = dict(
+        metavar="DIR", help="models to look in (./savedmodels, cache, ours)"
+    )
+
+    one = verb(list_, "sslzoo list 'byol_*' --license permissive", tensorflow=False)
+    one.add_argument("filter", nargs="?", default="", help="a part of names, or *")
+    one.add_argument("--method", help="such as byol")
+    one.add_argument("--backbone", help="such as r50")
+    one.add_argument("--license", help="of SPDX, such as 'CC-BY*'; or permissive")
+    one.add_argument("--registry", **registry)
+
+    one = verb(info, "sslzoo info byol_r18w16", tensorflow=False)
+    one.add_argument("name", help="of a model, or ./FOLDER")
+    one.add_argument("--registry", **registry)
+
+    one = verb(features, "sslzoo features byol_r18w16 photos/ photos.npz")
+    one.add_argument("name", help="of a model, or ./FOLDER")
+    one.add_argument("folder", help="of pictures, or a data spec like npz:FILE#train")
+    one.add_argument("out", help="a .npz or .parquet file")
+    one.add_argument("--endpoint", metavar="NAME", help="of another feature (pooled)")
+    one.add_argument("--l2", action="store_true", help="vectors of length 1")
+    one.add_argument("--append", action="store_true", help="add to the file")
+    one.add_argument(
+        "--quick", action="store_true", help="decode large JPEGs at reduced size"
+    )
+    one.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
+    one.add_argument("--registry", **registry)
+
     one = verb(bench, "sslzoo bench step backbone=resnet50 batch_size=16")
-    one.add_argument("what", help="views, step, input or linear")
+    one.add_argument("what", help="views, step, features, input, linear ...")
     one.add_argument("knobs", nargs="*", metavar="knob=value")
 
-    one = verb(sheet, "sslzoo sheet --out toyworld.png", json_words=None)
+    one = verb(
+        sheet, "sslzoo sheet --out toyworld.png", json_words=None, tensorflow=False
+    )
     one.add_argument("--out", default="toyworld.png", metavar="FILE")
     return top
 
@@ -233,7 +316,7 @@ def main(argv=None):
         args.knobs += rest
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        if args.run is not sheet:
+        if args.tensorflow:
             _import_quietly()
         code = args.run(args)
     except Interrupted as error:

@@ -1,14 +1,15 @@
 """What a file of train/ returns, and how one is found and read."""
 
 import dataclasses
-import importlib.util
 import inspect
 import pathlib
+import types
 from collections.abc import Callable
 
 from sslzoo.data.base import has_labels, labelled
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+from sslzoo.zoo import registry as registries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,11 +131,32 @@ def _offer(near=""):
     return f"{hint} There are: {', '.join(names())}.".strip()
 
 
+def of_model(name, registry=None, **knobs):
+    """The recipe that made the model `name`, with its knobs but for those given.
+
+        plan = sslzoo.load_recipe("byol_r18w16", epochs=100)
+
+    Args:
+        registry: the folder to look in, in place of the usual ones.
+    """
+    entry = registries.find(name, registry)
+    path = entry.path / "recipe.py"
+    if not path.is_file():
+        raise MissingFile(
+            f"{entry.card.name} has no recipe; it was made by: {entry.card.origin}"
+        )
+    return load(path, **{**entry.card.training.get("knobs", {}), **knobs})
+
+
 def module(path):
-    """The file `path` as Python has it: `recipe`, and `SMALL`, its knobs for tests."""
-    spec = importlib.util.spec_from_file_location("recipe_file", path)
-    file = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(file)
+    """The file `path` as Python has it: `recipe`, and `SMALL`, its knobs for tests.
+
+    No bytecode is read or left beside it: of a model's files only the text is checked.
+    """
+    path = pathlib.Path(path)
+    file = types.ModuleType("recipe_file")
+    file.__file__ = str(path)
+    exec(compile(path.read_bytes(), path, "exec"), vars(file))
     return file
 
 

@@ -43,7 +43,10 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "check", "bench", "sheet"])
+VERBS = ["train", "evaluate", "check", "list", "info", "features", "bench", "sheet"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_an_example_in_its_help(capsys, verb):
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0 and f"Example: sslzoo {verb}" in " ".join(out.split())

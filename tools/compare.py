@@ -3,9 +3,9 @@
     python tools/compare.py step --peers PEERS_PYTHON [--turns 3] [--out docs/step.json]
 
 PEERS_PYTHON has lightly and torchvision; tools/peers/ says what each peer does. What is
-compared: views, views-device, step, step-bf16, cifar, cifar-bf16. Ratios are of
-the same minutes on the same machine; seconds and images a second are not to be carried
-to another.
+compared: views, views-device, step, step-bf16, features, features-small, linear, cifar,
+cifar-bf16. Ratios are of the same minutes on the same machine; seconds and images a
+second are not to be carried to another.
 """
 
 import argparse
@@ -26,6 +26,14 @@ def bench(*words):
     return [sys.executable, "-m", "sslzoo.cli", "bench", *words, "--json"]
 
 
+def loop(photo, **knobs):
+    """Features of a folder, and the plain loop that does the same: both need Keras."""
+    knobs["photo"] = photo
+    words = [f"--{k.replace('_', '-')}={v}" for k, v in knobs.items()]
+    plain = [sys.executable, str(TOOLS / "peers" / "features.py"), *words]
+    return bench("features", *(f"{k}={v}" for k, v in knobs.items())), plain
+
+
 def pairs(peers, data, photo):
     """What is compared -> (our command, the peer's command)."""
 
@@ -34,6 +42,7 @@ def pairs(peers, data, photo):
 
     views = [*ONE_CORE, *peer("views", photo)]
     cifar = peer("cifar", data)
+    small = dict(backbone="resnet18", width=0.25, stem="small", image_size=32)
     ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
     return {
         "views": ([*ONE_CORE, *bench("views", f"photo={photo}")], views),
@@ -55,6 +64,8 @@ def pairs(peers, data, photo):
                 "1",
             ],
         ),
+        "features": loop(photo, images=500),
+        "features-small": loop(photo, **small),
         "cifar": (ours, cifar),
         "cifar-bf16": ([*ours, "precision=mixed_bfloat16"], cifar),
     }

@@ -32,9 +32,7 @@ def jitter(
     """
     chance, amount, order = draws.split(tensor(seed), 3)
     nothing = (int(brighten == "scale"), 1, 1, 0)
-    most = zip(
-        draws.split(amount, 4), nothing, (brightness, contrast, saturation, hue)
-    )
+    most = zip(draws.split(amount, 4), nothing, (brightness, contrast, saturation, hue))
     amounts = [draws.uniform(seed, none - m, none + m) for seed, none, m in most]
     first = scale_brightness if brighten == "scale" else add_brightness
     formulas = (first, scale_contrast, scale_saturation, turn_hue)

@@ -43,13 +43,16 @@ class BatchNorm(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _fits_the_kernel(self, inputs):
-        """The kernel takes a channels-last image or vector, scaled and shifted."""
+        """The kernel takes a channels-last image or vector, scaled and shifted, and
+        statistics in float32.
+        """
         return (
             self.scale
             and self.center
             and self.axis in (-1, inputs.ndim - 1)
             and inputs.ndim in (2, 4)
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+            and self.variable_dtype == "float32"
         )
 
     def _fused(self, tf, inputs, training):

@@ -1,19 +1,17 @@
 """Every image of a source through a model in inference mode, once, in order.
 
-What the model is shown is the view of evaluation and nothing random: the centred square
-of `crop` times the short side, resized bicubically without antialiasing and clipped
-to [0, 1]; as a card says it, {"size", "crop": 0.875, "interpolation": "bicubic",
-"antialias": false}. Images that already are `size` x `size` are taken as they are.
+What the model is shown is the view of evaluation, `zoo.input.view`, and nothing random.
 """
 
+import functools
 import os
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.augment import crops
 from sslzoo.errors import BadInput, SslzooError, UnknownName, nearest
+from sslzoo.zoo.input import view, window
 
 
 def features(
@@ -25,6 +23,8 @@ def features(
     names=("pooled",),
     crop=None,
     out=None,
+    contract=None,
+    smallest=None,
 ):
     """The features of all images.
 
@@ -42,6 +42,9 @@ def features(
         out: a path for features larger than memory: each name is written to
             `<out>.npy`, or `<out>.<name>.npy` if there are several, and given back as
             a memory-mapped array. Nothing is left there if it fails.
+        contract: the "input" of a card, in place of `size` and `crop`.
+        smallest: a JPEG may be decoded at a half, a quarter or an eighth as long as
+            what is seen of it keeps this many pixels; exactly without.
 
     Returns:
         {name: float32 `[n, ...]`, ..., "label": `[n]` if the source has labels}.
@@ -49,13 +52,13 @@ def features(
     if batch_size < 1:
         raise BadInput(f"batch_size={batch_size} images hold nothing. Give 1 or more.")
     names = (names,) if isinstance(names, str) else tuple(names)
-    size = size or _only_size(model, source)
-    if crop is None:
-        crop = 1.0 if _all_are(source, size) else 0.875
-    if not 0 < crop <= 1:
-        raise BadInput(f"crop={crop} is no part of an image. Give 0.875, or 1 for all.")
+    contract = contract or _contract(model, source, size, crop)
+    if not 0 < contract["crop"] <= 1:
+        raise BadInput(
+            f"crop={contract['crop']} is no part of an image. Give 0.875, or 1 for all."
+        )
     batch_size, failures = min(batch_size, source.count), []
-    batches = _batches(source, size, crop, batch_size, failures)
+    batches = _batches(source, contract, batch_size, smallest, failures)
     run, sink = _inference(model, names), _Sink(source.count, names, out)
     labels, done = [], 0
     try:
@@ -81,27 +84,22 @@ def features(
     return {**found, **({"label": np.concatenate(labels)} if labels else {})}
 
 
-def view(image, size, crop):
-    """The view of evaluation of one image, `[h, w, 3]` -> `[size, size, 3]`."""
-    height, width = image.shape[:2]
-    if crop == 1 and (height, width) == (size, size):
-        return _unit(tf.convert_to_tensor(image)).numpy()
-    window = centre(height, width, crop)
-    return crops.resize(tf.convert_to_tensor(image), window, size).numpy()
-
-
-def centre(height, width, crop):
-    """The centred square, (top, left, side, side); BYOL's rounding, [R:dataset.py]."""
-    side = max(1, int(crop * min(height, width)))
-    return (height - side + 1) // 2, (width - side + 1) // 2, side, side
+def _contract(model, source, size, crop):
+    """How images are shown where no card says it."""
+    size = size or _only_size(model, source)
+    if crop is None:
+        crop = 1.0 if _all_are(source, size) else 0.875
+    kind = {"interpolation": "bicubic", "antialias": False}
+    return {"size": size, "crop": crop, **kind}
 
 
 def _unit(images):
     return tf.image.convert_image_dtype(images, tf.float32)
 
 
-def _batches(source, size, crop, batch_size, failures):
+def _batches(source, contract, batch_size, smallest, failures):
     """tf.data of {"image": `[n, size, size, 3]`, "label"}, the last one shorter."""
+    size, crop = contract["size"], contract["crop"]
     label = source.fields.get("label")
     kept = ("image", "label") if label is not None else ("image",)
 
@@ -119,9 +117,9 @@ def _batches(source, size, crop, batch_size, failures):
     def one(index):
         # Only the window is decoded; what comes back is that window, whole.
         item = source.read(
-            int(index), window=lambda height, width: centre(height, width, crop)
+            int(index), window=functools.partial(window, crop=crop), smallest=smallest
         )
-        return view(item["image"], size, 1.0), item
+        return view(item["image"], {**contract, "crop": 1.0}), item
 
     def many(indices):
         item = source.batch(np.asarray(indices))

@@ -80,6 +80,12 @@ def test_it_keeps_half_precision_and_statistics_in_full():
     assert out.dtype == tf.bfloat16 and layer.moving_mean.dtype == "float32"
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_statistics_in_half_precision_are_left_to_keras(dtype):
+    """The kernel has none."""
+    assert layers.BatchNorm(dtype=dtype)(np.ones((2, 3, 3, 4))).dtype == dtype
+
+
 def test_a_saved_batch_norm_does_not_say_how_the_run_was_distributed():
     assert "synchronized" not in json.dumps(layers.BatchNorm().get_config())
     model = keras.Sequential([keras.Input((2, 2, 3)), layers.BatchNorm()])

@@ -1,11 +1,15 @@
+import io
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from sslzoo.data import sources
 from sslzoo.errors import BadInput, UnknownName
-from sslzoo.evaluation.features import centre, features
+from sslzoo.evaluation.features import features
+from sslzoo.zoo.input import window
 
 
 class Photos:
@@ -90,18 +94,23 @@ def test_small_images_are_shown_as_they_are():
 
 def test_only_the_window_is_decoded(photos):
     features(pixels(), photos, size=32)
-    expected = [centre(*image.shape[:2], 0.875)[2:] for image in photos.images]
+    expected = [window(*image.shape[:2], 0.875)[2:] for image in photos.images]
     assert sorted(photos.pixels) == sorted(expected)
 
 
-def test_the_window_is_that_of_byol_at_224():
-    # Padded by 32: 224 / 256 of the short side, the odd pixel above and to the left.
-    assert centre(375, 500, 224 / 256) == (
-        (375 - 328 + 1) // 2,
-        (500 - 328) // 2,
-        328,
-        328,
-    )
+def test_a_large_jpeg_may_be_decoded_at_reduced_size():
+    """A quarter here: it keeps the 64 pixels of the short side that are asked for."""
+    photo = Image.fromarray(noise(8, 8, 3)).resize((320, 320), Image.Resampling.BICUBIC)
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG", quality=95)
+    data = np.frombuffer(stream.getvalue(), np.uint8)
+    source, decoded = sources.Encoded(data, [0, len(data)]), []
+    read = source.read
+    source.read = lambda *_, **o: decoded.append(read(*_, **o)) or decoded[-1]
+    exact = features(pixels(), source, size=32)["pooled"]
+    quick = features(pixels(), source, size=32, smallest=64)["pooled"]
+    assert [item["image"].shape[0] for item in decoded] == [280, 70]
+    np.testing.assert_allclose(quick, exact, atol=0.05)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100])

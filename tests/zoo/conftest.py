@@ -1,13 +1,21 @@
+"""Models in folders, made by hand: of text, for the registry; whole, for loading."""
+
 import contextlib
+import dataclasses
+import hashlib
 import os
 import pathlib
 import resource
 import tempfile
 
+import keras
+import numpy as np
 import pytest
 
+from sslzoo import backbones
+from sslzoo.zoo import card as cards
+from sslzoo.zoo import load as loading
 from sslzoo.zoo import registry
-from sslzoo.zoo.card import Card
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +61,9 @@ def fill(folder, name, content="weights", **values):
         licences={"code": "Apache-2.0", "weights": "Apache-2.0", "data": "none"},
     )
     folder = pathlib.Path(folder)
-    (folder / "card.json").write_text(Card(name=name, **{**known, **values}).text())
+    (folder / "card.json").write_text(
+        cards.Card(name=name, **{**known, **values}).text()
+    )
     (folder / "backbone.weights.h5").write_text(content)
     (folder / "saved_model" / "variables").mkdir(parents=True)
     (folder / "saved_model" / "saved_model.pb").write_text(f"graph of {content}")
@@ -101,3 +111,81 @@ def read_only():
         folder = pathlib.Path(home) / "folder"
         folder.mkdir()
         yield folder, block
+
+
+@pytest.fixture(scope="session")
+def write_model(tmp_path_factory):
+    """(name, backbone, registry, **card) -> the folder of a model, weights and all.
+
+    `change(folder)` may spoil it before its sums are written.
+    """
+
+    def write(name, backbone, registry=None, change=None, **values):
+        folder = (registry or tmp_path_factory.mktemp("registry")) / name
+        folder.mkdir()
+        (folder / "config.json").write_text(backbone.to_json())
+        backbone.save_weights(folder / "backbone.weights.h5")
+        (folder / "card.json").write_text(card_of(name, backbone, **values).text())
+        if change:
+            change(folder)
+        write_sums(folder)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def zoo(write_model, tmp_path_factory):
+    """A registry of three: a tiny network, a small ResNet, and one of one size."""
+    registry = tmp_path_factory.mktemp("zoo")
+    keras.utils.set_random_seed(1)
+    write_model("byol_tiny.toy", alive(backbones.build("tiny")), registry, default=True)
+    small = backbones.build("resnet18", width=0.25, stem="small")
+    write_model("byol_r18w16.toy", alive(small), registry, default=True)
+    only = {"size": 24, "smallest": 24, "fixed": True}
+    write_model("split_brain_fc.toy", alive(fully_connected()), registry, input=only)
+    return registry
+
+
+def alive(backbone):
+    """Weights as after training: no vector of zeros or ones is left."""
+    random = np.random.default_rng(2)
+    for weight in backbone.weights:
+        if len(weight.shape) == 1:
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    return backbone
+
+
+def fully_connected():
+    """A network of one size, whose representation is no mean over places."""
+    images = keras.Input((24, 24, 3), name="images")
+    x = keras.layers.Conv2D(4, 3, strides=2, name="conv1")(images)
+    fc = keras.layers.Dense(10, name="fc")(keras.layers.Flatten()(x))
+    return keras.Model(images, {"conv1": x, "pooled": fc}, name="fc")
+
+
+def card_of(name, backbone, input=None, **values):
+    contract = {"size": 32, "smallest": 8, "fixed": False, "channels": 3, "crop": 0.875}
+    contract |= {"interpolation": "bicubic", "antialias": False, **(input or {})}
+    maps = backbones.feature_info(backbone, contract["size"])
+    pooled = {"name": "pooled", "channels": backbone.output["pooled"].shape[-1]}
+    card = cards.Card(
+        name=name,
+        summary=f"A test of {name}.",
+        origin="tests",
+        backbone={"builder": backbone.name, "parameters": backbone.count_params()},
+        input=contract,
+        features=[*maps, {**pooled, "stride": None}],
+        licences={"code": "Apache-2.0", "weights": "Apache-2.0", "data": "none"},
+        expected=loading.answer(backbone, contract)[:8].tolist(),
+    )
+    return dataclasses.replace(card, **values)
+
+
+def write_sums(folder):
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+        for file in sorted(folder.iterdir())
+        if file.name != "SHA256SUMS"
+    ]
+    (folder / "SHA256SUMS").write_text("".join(lines))

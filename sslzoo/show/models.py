@@ -1,0 +1,43 @@
+"""Models, and what was made with them, as a person reads it in a terminal."""
+
+from rich import box, console, table
+
+
+def models_table(rows, file=None):
+    """Prints the rows of `listing.list_models(as_table=True)`."""
+    out = console.Console(file=file, highlight=False)
+    if not rows:
+        out.print("No model. Where models are looked for: sslzoo list --help.")
+        return
+    drawn = table.Table(box=box.SIMPLE_HEAD)
+    drawn.add_column("model", no_wrap=True)
+    drawn.add_column("backbone")
+    for name in ("parameters", "pixels", "features"):
+        drawn.add_column(name, justify="right")
+    drawn.add_column("weights under")
+    for row in rows:
+        drawn.add_row(
+            row["name"], row["backbone"], f"{row['parameters'] / 1e6:.3g} M",
+            str(row["size"]), str(row["features"]), row["license"],
+        )  # fmt: skip
+    out.print(drawn)
+    defaults = [row["name"] for row in rows if row["default"]]
+    if defaults:
+        bare = defaults[0].partition(".")[0]
+        out.print(f"A name without its tag will do: {bare} is {defaults[0]}.")
+
+
+def card(info, file=None):
+    """Prints a `listing.ModelInfo`."""
+    console.Console(file=file, highlight=False, soft_wrap=True).print(
+        str(info), markup=False
+    )
+
+
+def written(result, file=None):
+    """Prints what `sslzoo features` wrote."""
+    out = console.Console(file=file, highlight=False, soft_wrap=True)
+    revision = f", revision {result['revision']}" if result["revision"] else ""
+    words = f"{result['images']} images, {result['dimensions']} numbers each, of "
+    words += f"{result['model']}{revision}, {result['endpoint']}: {result['out']}"
+    out.print(words, markup=False)

@@ -1,0 +1,55 @@
+"""`sslzoo.FeatureLayer`: a model of the zoo as one layer of yours."""
+
+import keras
+
+from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
+from sslzoo.zoo.load import load
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class FeatureLayer(keras.layers.Layer):
+    """RGB images in [0, 1] -> features, frozen or trained with the rest.
+
+        keras.Sequential([sslzoo.FeatureLayer("byol_r18w16"), keras.layers.Dense(10)])
+
+    Frozen, it only infers: its batch norms keep their statistics even in `fit`. It is
+    saved with your model, network and weights, and read back without the registry, by
+    `import keras, sslzoo` and `keras.models.load_model`.
+
+    Args:
+        handle: a name, a folder or an address, as `load` takes it.
+        endpoint: the name of a feature; without, "pooled", `[n, d]`.
+        trainable: whether its weights are trained too.
+        network: Keras' own, when it reads a saved model: what the handle stood for.
+        options: a layer's; with `dtype`, or under a policy, of mixed precision, so is
+            the network.
+    """
+
+    def __init__(self, handle, endpoint=None, trainable=False, network=None, **options):
+        super().__init__(trainable=trainable, **options)
+        self.handle, self.endpoint = str(handle), endpoint
+        if network is None:
+            policy = self.dtype_policy.name
+            dtype = None if policy == "float32" else policy
+            only = [endpoint or "pooled"]
+            network = load(handle, features_only=True, out_indices=only, dtype=dtype)
+            (feature,) = network.output.values()
+            network = keras.Model(network.input, feature, name=network.name)
+        else:
+            network = keras.saving.deserialize_keras_object(network)
+        network.trainable = trainable
+        self.network = network
+
+    def call(self, images, training=None):
+        return self.network(images, training=bool(training) and self.trainable)
+
+    def compute_output_shape(self, shape):
+        return self.network.compute_output_shape(shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "handle": self.handle,
+            "endpoint": self.endpoint,
+            "network": keras.saving.serialize_keras_object(self.network),
+        }

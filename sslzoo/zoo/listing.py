@@ -1,0 +1,161 @@
+"""What models there are: names, cards, filters. It imports neither Keras nor NumPy."""
+
+import dataclasses
+import fnmatch
+import re
+
+from sslzoo.zoo import card as cards_
+from sslzoo.zoo import licences
+from sslzoo.zoo import registry as registries
+
+
+def list_models(
+    filter="",
+    *,
+    pretrained=False,
+    method=None,
+    backbone=None,
+    license=None,
+    exclude=(),
+    max_params=None,
+    as_table=False,
+    registry=None,
+):
+    """The names of models, in natural order: r18 before r50 before r152.
+
+    Args:
+        filter: a part of the name, or a pattern, "byol_*w2"; or several: any of them.
+        pretrained: only those whose weights are here or can be fetched.
+        method, backbone: "byol"; "r50" or "resnet50". Patterns too.
+        license: "permissive", "noncommercial", or a pattern of SPDX names.
+        exclude: as `filter`: none of them.
+        max_params: most parameters.
+        as_table: gives a dict for each, {"name", "method", "backbone", ...}.
+        registry: the folder to look in, in place of the usual ones.
+    """
+    found = [
+        card
+        for card in registries.cards(registry)
+        if (not filter or _matches(card.name, filter))
+        and not (exclude and _matches(card.name, exclude))
+        and (not pretrained or _has_weights(card))
+        and (method is None or fnmatch.fnmatchcase(card.method, method))
+        and (backbone is None or _is_of(card, backbone))
+        and (license is None or licences.matches(card, license))
+        and (max_params is None or card.backbone["parameters"] <= max_params)
+    ]
+    found.sort(key=lambda card: natural(card.name))
+    return [row(card) if as_table else card.name for card in found]
+
+
+def list_pretrained(filter="", exclude=(), registry=None):
+    """The names of models whose weights are here or can be fetched."""
+    return list_models(filter, pretrained=True, exclude=exclude, registry=registry)
+
+
+def is_model(name, registry=None):
+    """Whether there is a model of that name, with its tag or without."""
+    return any(name in (c.name, c.bare) for c in registries.cards(registry))
+
+
+def is_pretrained(name, registry=None):
+    """Whether there is one, and its weights are here or can be fetched."""
+    cards = registries.cards(registry)
+    return any(name in (c.name, c.bare) and _has_weights(c) for c in cards)
+
+
+def list_methods(registry=None):
+    """The methods that the models are of."""
+    return sorted({card.method for card in registries.cards(registry)})
+
+
+def list_backbones(registry=None):
+    """The networks, as models' names have them: r18w16, r50."""
+    return sorted({card.arch for card in registries.cards(registry)}, key=natural)
+
+
+def info(name, registry=None, revision=None):
+    """All that is known of a model; nothing of it is fetched. Print it to read it."""
+    return ModelInfo(registries.card(name, registry, revision))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ModelInfo:
+    """A card that prints as a text."""
+
+    card: cards_.Card
+
+    def to_dict(self):
+        return dataclasses.asdict(self.card)
+
+    def __repr__(self):
+        card = self.card
+        head = f"{card.name}, revision {card.revision}\n{card.summary}\n\n"
+        return head + "\n".join(f"{k:>10}  {value}" for k, value in _facts(card))
+
+
+def row(card):
+    """What a table of models says of one."""
+    pooled = next(f for f in card.features if f["name"] == "pooled")
+    return {
+        "name": card.name,
+        "default": card.default,
+        "method": card.method,
+        "backbone": card.arch,
+        "parameters": card.backbone["parameters"],
+        "size": card.input["size"],
+        "features": pooled["channels"],
+        "license": card.licences["weights"],
+        "summary": card.summary,
+    }
+
+
+def natural(name):
+    """A key for sorting by which r50 comes before r152."""
+    return [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", name)]
+
+
+def _facts(card):
+    shown = card.input
+    only = "only" if shown["fixed"] else f"usually; {shown['smallest']} or more"
+    antialias = "antialiased" if shown["antialias"] else "not antialiased"
+    builder = card.backbone.get("builder") or card.arch
+    yield "method", card.method
+    yield "backbone", f"{builder}, {card.backbone['parameters'] / 1e6:.3g} M parameters"
+    yield "input", f"RGB in [0, 1], {shown['size']} x {shown['size']} {only}"
+    yield "view", f"centre, {shown['crop']:g}; {shown['interpolation']}, {antialias}"
+    for feature in card.features:
+        stride = f"  stride {feature['stride']}" if feature["stride"] else ""
+        yield "features", f"{feature['name']:<12} {feature['channels']:>5}{stride}"
+    for what in ("code", "weights", "data"):
+        yield "licence", f"{what}: {card.licences[what]}"
+    for result in card.measured:
+        trained, random = (_percent(result[key]) for key in ("trained", "random"))
+        what = f"{result['data']}, {result['protocol']}"
+        yield "measured", f"{what}: {trained} (random features {random})"
+    for figure in card.published:
+        what = f"{figure['data']}, {figure['protocol']}"
+        yield "published", f"{what}: {figure['value']} ({figure['source']})"
+    for sentence in card.limits:
+        yield "limits", sentence
+    yield "origin", card.origin
+
+
+def _percent(interval):
+    return f"{100 * interval['mean']:.1f} %" if interval else "–"
+
+
+def _matches(name, patterns):
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    plain = [p if re.search(r"[*?\[]", p) else f"*{p}*" for p in patterns]
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in plain)
+
+
+def _is_of(card, backbone):
+    names = (card.arch, card.backbone.get("builder") or "")
+    return any(fnmatch.fnmatchcase(name, backbone) for name in names)
+
+
+def _has_weights(card):
+    # What only `checkpoint=` can fill names a converter and no place to fetch from.
+    return not card.source or "url" in card.source

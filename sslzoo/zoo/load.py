@@ -1,0 +1,332 @@
+"""A model by its name: what it was exported as, checked, and fitted to the asker.
+
+    load("byol_r18w16")                         RGB in [0, 1] -> [n, d]
+    load("byol_r18w16", features_only=True)     -> {"block1": ..., "pooled": [n, d]}
+    load("byol_r18w16", num_classes=10)         -> [n, 10], a new head on top
+
+Keras is imported when a model is built; any of its backends will do.
+"""
+
+import dataclasses
+import functools
+import importlib
+import json
+import logging
+
+import numpy as np
+
+from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+from sslzoo.zoo import adapt, licences
+from sslzoo.zoo import input as inputs
+from sslzoo.zoo import registry as registries
+
+log = logging.getLogger("sslzoo")
+
+
+def load(
+    name,
+    *,
+    pretrained=True,
+    num_classes=None,
+    pooling="avg",
+    in_chans=None,
+    features_only=False,
+    out_indices=None,
+    input_size=None,
+    trainable=True,
+    dtype=None,
+    checkpoint=None,
+    accept_license=False,
+    cache_dir=None,
+    offline=None,
+    revision=None,
+    verify=True,
+    registry=None,
+):
+    """The model `name`, a `keras.Model` of RGB images in [0, 1], `[n, h, w, 3]`.
+
+    Args:
+        name: see `list_models()`; or a folder, "./mine"; or an address with a sha256.
+        pretrained: False gives the same network with random weights; nothing else does.
+        num_classes: adds a dense head, new and random, to be trained: logits. None or
+            0 gives the features.
+        pooling: "avg", the vector that the paper uses ("pooled"); None, the last map.
+        in_chans: channels of the images, if not those it was trained on. 1 is gray,
+            shown as RGB: as if the first kernels were summed over their channels. For n
+            the kernels are repeated, R, G, B, R ..., and scaled by 3 / n.
+        features_only: gives a dict of features by name, from the first to the last.
+        out_indices: which of them: an int, the last so many maps; ints, places among
+            the maps, from the end if negative; names, also "pooled".
+        input_size: a side, or (height, width), that is then the only one.
+        trainable: False freezes all of it; batch norms then only infer.
+        dtype: Keras' name or policy: "bfloat16", "mixed_bfloat16", "float16" ...
+        checkpoint: the path of a published file that you have, for models whose card
+            names a converter.
+        accept_license: True says that you know the licence; without, one that forbids
+            commercial use is told of.
+        cache_dir, offline: where fetched models lie; whether none may be fetched.
+        revision: an older one, by its number.
+        verify: False leaves checksums, and the test of the model's answer, undone.
+        registry: the folder to look in, in place of the usual ones.
+
+    Returns:
+        The model; its `card` says all that is known of it.
+    """
+    _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
+    if checkpoint is not None:
+        card = registries.card(name, registry, revision, cache_dir)
+        backbone = converted(card, checkpoint, dtype)
+    else:
+        card, backbone = registries.whole(
+            name,
+            lambda entry: (entry.card, stored(entry, pretrained, dtype)),
+            registry=registry,
+            revision=revision,
+            verify=verify,
+            cache_dir=cache_dir,
+            offline=offline,
+        )
+    licences.notice(card, accept_license)
+    if pretrained and verify:
+        examine(backbone, card)
+    backbone, contract = adapt.adapted(backbone, card, in_chans, input_size)
+    model = _ending(backbone, card, num_classes, pooling, features_only, out_indices)
+    model.trainable = trainable
+    model.card = dataclasses.replace(card, input=contract)
+    return model
+
+
+def load_preprocessor(name, registry=None, revision=None):
+    """What makes images ready for a model, as `zoo.input.prepared` does.
+
+        prepare = sslzoo.load_preprocessor("byol_r18w16")
+        model(prepare(["a.jpg", "b.png"]))
+
+    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says.
+    """
+    card = registries.card(name, registry, revision)
+    return functools.partial(inputs.prepared, contract=card.input)
+
+
+def stored(entry, pretrained=True, dtype=None):
+    """The network in a model's folder; never with random weights, unless asked for."""
+    config, weights = (entry.path / n for n in ("config.json", "backbone.weights.h5"))
+    missing = [file.name for file in (config, weights) if not file.is_file()]
+    if config.name in missing:
+        raise MissingFile(
+            f"{entry.path} is not a whole model: {', '.join(missing)} missing. Publish "
+            "or fetch it again."
+        )
+    if pretrained and missing:
+        raise MissingFile(
+            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Give "
+            "pretrained=False for random ones, or take a model of "
+            f"sslzoo.list_pretrained('{entry.card.bare}*')."
+        )
+    backbone = architecture(config.read_text(), dtype, config)
+    if pretrained:
+        fill(backbone, weights)
+    return backbone
+
+
+def converted(card, checkpoint, dtype=None):
+    """The network of a card, with the weights that its authors have published."""
+    from sslzoo import backbones
+
+    name = card.source.get("converter")
+    if not name:
+        raise BadInput(
+            f"{card.name} has its own weights, and its card names no converter: leave "
+            "checkpoint=... out."
+        )
+    try:
+        if not name.isidentifier():
+            raise ImportError
+        converter = importlib.import_module(f"sslzoo.converters.{name}")
+    except ImportError:
+        raise BadInput(
+            f"This sslzoo has no converter {name!r}, which the card of {card.name} "
+            "names: pip install --upgrade sslzoo."
+        ) from None
+    backbone = backbones.build(
+        card.backbone["builder"], **card.backbone.get("options", {})
+    )
+    backbone = architecture(backbone.to_json(), dtype, card.name)
+    converter.convert(checkpoint, backbone)
+    return backbone
+
+
+def architecture(text, dtype=None, origin="config.json"):
+    """The network that a config.json describes, with random weights.
+
+    Args:
+        dtype: of all layers, in place of theirs.
+        origin: what to call the text if nothing can be built of it.
+    """
+    import keras
+
+    from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
+
+    policy = None if dtype is None else _policy(dtype)
+    try:
+        config = json.loads(text)
+        if policy:
+            _set_dtype(config, policy)
+        return keras.saving.deserialize_keras_object(config)
+    except (ValueError, TypeError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BadInput(
+            f"Keras cannot build what {origin} describes: {reason}"
+        ) from error
+
+
+def _policy(dtype):
+    import keras
+
+    try:
+        return keras.dtype_policies.get(dtype).name
+    except (ValueError, TypeError, AttributeError):
+        raise BadInput(
+            f"dtype={dtype!r}: give a name that Keras knows, such as 'float32', "
+            "'bfloat16' or 'mixed_bfloat16'."
+        ) from None
+
+
+def _set_dtype(config, policy):
+    """Of every layer in a nested configuration; images stay float32."""
+    if isinstance(config, dict) and config.get("class_name") == "DTypePolicy":
+        config["config"]["name"] = policy
+    elif isinstance(config, (dict, list)):
+        for value in config.values() if isinstance(config, dict) else config:
+            _set_dtype(value, policy)
+
+
+def fill(backbone, path):
+    """Sets every weight from the file, one to one.
+
+    A weight that keeps its random start, or an array that finds no place, makes a
+    model that runs and is wrong; both are errors.
+    """
+    try:
+        # Keras checks every layer, but passes over arrays of layers that it lacks.
+        there, wanted = _arrays(path), len(backbone.variables)
+        if there != wanted:
+            raise ValueError(f"it has {there} arrays, the model {wanted}")
+        backbone.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BadInput(
+            f"{path} does not hold the weights of its config.json: {reason}. Publish "
+            "or fetch the model again."
+        ) from error
+
+
+def _arrays(path):
+    """How many there are in an HDF5 file."""
+    import h5py
+
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: found.append(isinstance(item, h5py.Dataset)))
+    return sum(found)
+
+
+def answer(backbone, contract):
+    """What a network says of the fixture, "pooled"; cards keep its first numbers."""
+    import keras
+
+    side = contract["size"] if contract["fixed"] else max(96, contract["smallest"])
+    image = inputs.fixture(side)
+    image = image.take(range(contract["channels"]), axis=-1, mode="wrap")
+    pooled = backbone(image[None], training=False)["pooled"]
+    return keras.ops.convert_to_numpy(keras.ops.cast(pooled, "float32"))[0]
+
+
+def examine(backbone, card):
+    """Raises unless the network says of the fixture what its card expects."""
+    if not card.expected:
+        return
+    expected = np.asarray(card.expected, np.float32)
+    found = answer(backbone, card.input)[: len(expected)]
+    # Other devices round otherwise, TF32 and bfloat16 by far; wrong weights are wild.
+    exact = {layer.compute_dtype for layer in backbone.layers} == {"float32"}
+    far = (0.01 if exact else 0.1) * max(1e-6, np.abs(expected).max())
+    same = found.shape == expected.shape and np.abs(found - expected).max() <= far
+    if not same:  # Also where there are NaN.
+        raise BadInput(
+            f"{card.name} does not answer as its card says: of the fixture it should "
+            f"give {_short(expected)}, and gives {_short(found)}. Its files are not "
+            "those of one model, or this Keras reads them otherwise; verify=False "
+            "loads it all the same."
+        )
+
+
+def _short(numbers):
+    return "[" + ", ".join(f"{number:.4g}" for number in numbers[:4]) + ", ...]"
+
+
+def _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained):
+    """Refuses what cannot be meant together, before anything is read."""
+    if pooling not in ("avg", None):
+        raise BadInput(f"pooling={pooling!r}: it is 'avg', or None for the last map.")
+    if num_classes and num_classes < 0:
+        raise BadInput(f"num_classes={num_classes}: give 1 or more, or None for none.")
+    if num_classes and (features_only or pooling is None):
+        raise BadInput(
+            f"num_classes={num_classes} puts a head on the pooled vector: leave "
+            "features_only and pooling as they are."
+        )
+    if out_indices is not None and not features_only:
+        raise BadInput("out_indices chooses features: say features_only=True too.")
+    if checkpoint is not None and not pretrained:
+        raise BadInput("checkpoint=... gives the weights that pretrained=False omits.")
+
+
+def _ending(backbone, card, num_classes, pooling, features_only, out_indices):
+    """The model that was asked for, of the network of all features."""
+    import keras
+
+    features, name = backbone.output, card.name.replace(".", "_")
+    maps = [key for key, value in features.items() if len(value.shape) == 4]
+    if features_only:
+        names = _chosen(list(features), maps, out_indices)
+        outputs = {key: features[key] for key in names}
+    else:
+        outputs = features["pooled" if pooling else maps[-1]]
+    if num_classes:
+        head = keras.layers.Dense(num_classes, dtype="float32", name="head")
+        outputs = head(outputs)
+        new = ", ".join(weight.path for weight in head.weights)
+        log.info("%s: new and random, to be trained: %s", card.name, new)
+    return keras.Model(backbone.input, outputs, name=name)
+
+
+def _chosen(names, maps, out_indices):
+    """The names that `out_indices` means, in its order."""
+    if out_indices is None:
+        return names
+    if isinstance(out_indices, int):
+        if not 1 <= out_indices <= len(maps):
+            raise BadInput(
+                f"out_indices={out_indices} asks for the last so many of "
+                f"{len(maps)} maps: {', '.join(maps)}."
+            )
+        return maps[-out_indices:]
+    wanted = [out_indices] if isinstance(out_indices, str) else out_indices
+    return [_name_of(one, names, maps) for one in wanted]
+
+
+def _name_of(one, names, maps):
+    if isinstance(one, str):
+        if one not in names:
+            raise UnknownName(
+                f"The model has no features {one!r}.{nearest(one, names)} "
+                f"It has: {', '.join(names)}."
+            )
+        return one
+    if not -len(maps) <= one < len(maps):
+        raise BadInput(
+            f"out_indices: there is no map {one}. The maps are 0 to {len(maps) - 1}, "
+            f"or -{len(maps)} to -1: {', '.join(maps)}."
+        )
+    return maps[one]

@@ -1,0 +1,97 @@
+"""`sslzoo list | info | features`, as a person and as a script has them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sslzoo import cli
+from sslzoo.evaluation import embeddings
+
+
+def run(capsys, *words):
+    """Exit code, and what went to standard output and error."""
+    with pytest.raises(SystemExit) as left:
+        cli.main([str(word) for word in words])
+    said = capsys.readouterr()
+    return left.value.code, said.out, said.err
+
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        image = np.random.default_rng(i).integers(0, 256, (40, 50, 3), np.uint8)
+        Image.fromarray(image).save(tmp_path / "photos" / f"{i}.png")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"none")
+    return tmp_path / "photos"
+
+
+def test_list_gives_a_table_or_json(capsys, zoo):
+    code, out, _ = run(capsys, "list", "--registry", zoo)
+    assert code == 0 and "byol_tiny.toy" in out and "split_brain_fc.toy" in out
+    code, out, _ = run(capsys, "list", "byol", "--registry", zoo, "--json")
+    names = [row["name"] for row in json.loads(out)]
+    assert code == 0 and names == ["byol_r18w16.toy", "byol_tiny.toy"]
+    words = ["--method", "byol", "--backbone", "tiny", "--license", "permissive"]
+    code, out, _ = run(capsys, "list", *words, "--registry", zoo, "--json")
+    assert [row["name"] for row in json.loads(out)] == ["byol_tiny.toy"]
+
+
+def test_info_gives_a_text_or_the_card(capsys, zoo):
+    code, out, _ = run(capsys, "info", "byol_tiny", "--registry", zoo)
+    assert code == 0 and "byol_tiny.toy, revision 1" in out and "block2" in out
+    code, out, _ = run(capsys, "info", "byol_tiny", "--registry", zoo, "--json")
+    assert json.loads(out)["name"] == "byol_tiny.toy"
+
+
+def test_list_and_info_import_no_tensorflow(zoo):
+    code = (
+        "import sys, sslzoo.cli\n"
+        "for words in (['list'], ['info', 'byol_tiny']):\n"
+        "    try:\n"
+        f"        sslzoo.cli.main([*words, '--registry', {str(zoo)!r}])\n"
+        "    except SystemExit as left:\n"
+        "        assert not left.code\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_features_of_a_folder_go_to_a_file(capsys, zoo, photos, tmp_path):
+    words = ["features", "byol_tiny", photos, tmp_path / "x.npz", "--registry", zoo]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert out.startswith("3 images, 16 numbers each, of byol_tiny.toy, revision 1, po")
+    found = embeddings.read(tmp_path / "x.npz")
+    assert found.vectors.shape == (3, 16) and list(found.skipped) == ["broken.png"]
+    code, _, err = run(capsys, *words)
+    assert code == 1 and "x.npz is there already" in err
+    words = [*words[:3], tmp_path / "y.npz", *words[4:], "--endpoint", "block1", "--l2"]
+    code, out, _ = run(capsys, *words, "--json")
+    result = json.loads(out)
+    assert code == 0 and result["images"] == 3 and result["dimensions"] == 8
+    assert result["endpoint"] == "block1" and result["l2"] and result["skipped"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("info byol_tyni", "Unknown model 'byol_tyni'"),
+        ("features byol_tiny nowhere x.npz", "nowhere"),
+        ("features byol_tiny {photos} x.csv", ".npz or .parquet"),
+        ("features byol_tiny {photos} x.npz --endpoint blok1", "'block1'"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    capsys, zoo, photos, tmp_path, monkeypatch, words, said
+):
+    monkeypatch.chdir(tmp_path)
+    words = words.format(photos=photos).split()
+    code, out, err = run(capsys, *words, "--registry", zoo)
+    assert code == 1 and out == "" and said in err
+    assert err.startswith("sslzoo: ") and not (tmp_path / "x.npz").exists()

@@ -1,0 +1,144 @@
+"""A model of the zoo as a layer: frozen or trained, saved, in half precision."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sslzoo.errors import UnknownName
+from sslzoo.zoo.layer import FeatureLayer
+from sslzoo.zoo.load import load
+
+
+def noise(*shape):
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
+@pytest.fixture
+def tiny(zoo):
+    return zoo / "byol_tiny.toy"
+
+
+def toy_task(n=128):
+    """Which of two colours is the brighter."""
+    images, labels = noise(n, 16, 16, 3) * 0.5, np.arange(n) % 2
+    images[np.arange(n), ..., labels] += 0.3
+    return images, labels
+
+
+def classifier(layer):
+    model = keras.Sequential([layer, keras.layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("size", [16, 40])
+def test_it_gives_what_the_model_gives_at_any_size(tiny, size):
+    images = noise(2, size, size, 3)
+    expected = load(tiny, features_only=True)(images)
+    for endpoint in (None, "block1"):
+        layer = FeatureLayer(tiny, endpoint)
+        found = layer(images)
+        assert found.shape == layer.compute_output_shape(images.shape)
+        np.testing.assert_allclose(found, expected[endpoint or "pooled"], rtol=1e-5)
+
+
+def test_an_unknown_endpoint_is_refused(tiny):
+    with pytest.raises(UnknownName, match="Did you mean 'block1'"):
+        FeatureLayer(tiny, "blok1")
+
+
+def test_frozen_it_is_not_moved_by_training(tiny):
+    layer = FeatureLayer(tiny)
+    images, labels = toy_task()
+    model = classifier(layer)
+    before = layer.get_weights()
+    model.fit(images, labels, epochs=4, batch_size=32, verbose=0)
+    assert len(before) == 12 and len(model.trainable_weights) == 2
+    for old, new in zip(before, layer.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_trainable_it_is_trained_end_to_end(tiny):
+    layer = FeatureLayer(tiny, trainable=True)
+    images, labels = toy_task()
+    model = classifier(layer)
+    before = layer.get_weights()
+    model.fit(images, labels, epochs=8, batch_size=32, verbose=0)
+    assert model.evaluate(images, labels, verbose=0)[1] > 0.9
+    for old, new in zip(before, layer.get_weights()):
+        assert np.abs(old - new).max() > 0  # Statistics of batch norms too.
+
+
+def test_it_can_be_thawed_for_the_last_epochs(tiny):
+    layer = FeatureLayer(tiny)
+    layer.trainable = True
+    assert len(layer.trainable_weights) == 8
+    layer.trainable = False
+    assert not layer.trainable_weights
+
+
+def test_gradients_reach_the_images_through_a_frozen_layer(tiny):
+    layer, images = FeatureLayer(tiny), tf.constant(noise(1, 16, 16, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(layer(images))
+    assert np.abs(tape.gradient(total, images)).max() > 0
+
+
+def functional(layer):
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.RandomFlip("horizontal")(images)
+    return keras.Model(images, keras.layers.Dense(2)(layer(x)))
+
+
+def sequential(layer):
+    return keras.Sequential([keras.Input((None, None, 3)), layer])
+
+
+@pytest.mark.parametrize("build", [functional, sequential])
+@pytest.mark.parametrize("trainable", [False, True])
+def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable):
+    """And read in a new process that has no registry."""
+    layer = FeatureLayer(tiny, trainable=trainable)
+    weights = [w + 0.01 for w in layer.get_weights()]
+    layer.set_weights(weights)  # As after training: not those of the registry.
+    model, images = build(layer), noise(3, 16, 16, 3)
+    model.save(tmp_path / "mine.keras")
+    np.savez(
+        tmp_path / "expected.npz", images=images, given=model.predict(images, verbose=0)
+    )
+    code = (
+        "import keras, sslzoo, numpy as np\n"
+        "model, file = keras.models.load_model('mine.keras'), np.load('expected.npz')\n"
+        "given = model.predict(file['images'], verbose=0)\n"
+        "np.testing.assert_allclose(given, file['given'], rtol=1e-5)\n"
+        "kind = sslzoo.FeatureLayer\n"
+        "layer = next(one for one in model.layers if type(one) is kind)\n"
+        "print(len(layer.trainable_weights))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ("8" if trainable else "0")
+
+
+def test_it_works_in_mixed_precision(tiny):
+    expected = FeatureLayer(tiny)(noise(2, 16, 16, 3))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = FeatureLayer(tiny, trainable=True)
+        found = layer(noise(2, 16, 16, 3))
+        images, labels = toy_task()
+        history = classifier(layer).fit(images, labels, epochs=4, verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.dtype == tf.bfloat16
+    assert {weight.dtype for weight in layer.weights} == {"float32"}
+    np.testing.assert_allclose(np.float32(found), expected, rtol=0.1, atol=0.05)
+    assert history["loss"][-1] < history["loss"][0]
