@@ -105,6 +105,7 @@ def export(args):
         results,
         args.default,
         args.format,
+        not args.no_heads,
         **({"size": probe.size, "crop": probe.crop} if probe else {}),
     )
     show(args, exports.told(entry), progress.export_lines)
@@ -287,6 +288,9 @@ def parser():
         default=(),
         choices=("keras", "onnx"),
         help="to write beside the SavedModel",
+    )
+    one.add_argument(
+        "--no-heads", action="store_true", help="only features; much smaller"
     )
     one.add_argument(
         "--default", action="store_true", help="the name without its tag means this one"

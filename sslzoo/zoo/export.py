@@ -36,6 +36,7 @@ def export(
     results=None,
     default=False,
     formats=(),
+    heads=True,
     size=None,
     crop=0.875,
 ):
@@ -51,6 +52,8 @@ def export(
         results: what `evaluation.ladder.evaluate` gives, as JSON has it.
         default: whether the name without its tag shall mean this model.
         formats: "keras", "onnx", beside the SavedModel.
+        heads: whether heads, target and optimizer lie there too. They take several
+            times the room of the features; without them nobody can go on training.
         size: the side of the images that it is meant for; without, the only one that
             the network takes, or that of the views which the method was shown.
         crop: the part of a picture's short side that is seen.
@@ -81,13 +84,14 @@ def export(
             training=_training(run),
             measured=measured,
             expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
-            limits=_limits(contract, licences, measured),
+            limits=_limits(contract, licences, measured, heads),
             citation=method.citation,
             created=datetime.date.today().isoformat(),
         )
         _write(draft.path / "config.json", backbone.to_json())
         backbone.save_weights(draft.path / "backbone.weights.h5")
-        resume.save(method, draft.path)
+        if heads:
+            resume.save(method, draft.path)
         if "recipe_text" in run:
             _write(draft.path / "recipe.py", run["recipe_text"])
         _write(draft.path / "LICENSE", _licence(licences["weights"]))
@@ -338,8 +342,10 @@ def _figures(found):
     return {"mean": found["mean"], "low": found.get("low"), "high": found.get("high")}
 
 
-def _limits(contract, licences, measured):
+def _limits(contract, licences, measured, heads):
     said = []
+    if not heads:
+        said.append("It has no heads: its training cannot be gone on with.")
     if not contract["fixed"]:
         side = contract["size"]
         said.append(

@@ -40,7 +40,8 @@ import sslzoo
 model = sslzoo.load("{card.name}")  # a keras.Model of RGB images in [0, 1]
 prepare = sslzoo.load_preprocessor("{card.name}")
 features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {_width(card)}]
-maps = sslzoo.load("{card.name}", features_only=True)  # gives all features by name
+maps = sslzoo.load("{card.name}", features_only=True)  # all features, by name
+method = sslzoo.load("{card.name}", heads=True)  # to go on: method.fit(images)
 ```
 
 Without this library, from the folder of the model:
@@ -67,16 +68,17 @@ def _input(card):
         else f"{of['size']} x {of['size']} pixels; any of {of['smallest']} and more "
         "a side are taken"
     )
+    part = "all" if of["crop"] == 1 else f"{of['crop']:g}"
     rows = [
         ("images", f"float32 in [0, 1], `[n, height, width, {of['channels']}]`"),
         ("size", sides),
-        ("seen of a picture", f"the centred square, {of['crop']:g} of the short side"),
+        ("seen of a picture", "the centred square, of the short side " + part),
         ("resized", of["interpolation"] + (", antialiased" if of["antialias"] else "")),
     ]
     for key, words in (("mean", "subtracts, inside"), ("std", "divides by, inside")):
         if of.get(key) is not None:
             rows.append((words, ", ".join(f"{value:g}" for value in of[key])))
-    return "## Input\n\n" + _table(("of the input", ""), rows)
+    return "## Input\n\n" + _table(("what", "how"), rows)
 
 
 def _features(card):
@@ -140,7 +142,7 @@ def _origin(card):
         for knob, value in sorted(card.training.get("knobs", {}).items())
     ]
     if rows:
-        lines.append(_table(("of the training", ""), rows))
+        lines.append(_table(("of the training", "was"), rows))
     return "\n\n".join(lines)
 
 

@@ -43,8 +43,8 @@ def save(method, folder):
             "jit_compile": method.jit_compile,
             "steps": int(np.asarray(method.optimizer.iterations)),
         }
-        arrays = {k: np.asarray(v) for k, v in _named(method.optimizer.variables)}
-        np.savez(folder / "optimizer.npz", **arrays)
+        # As variables, of which it makes arrays one at a time.
+        np.savez(folder / "optimizer.npz", **dict(_named(method.optimizer.variables)))
     with h5py.File(folder / "heads.weights.h5", "w") as file:
         for name, variable in _named(_heads(method)):
             file[name] = np.asarray(variable)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import sslzoo
 from sslzoo import backbones
-from sslzoo.errors import BadInput, UnknownName
+from sslzoo.errors import BadInput, MissingFile, UnknownName
 from sslzoo.methods import byol
 from sslzoo.methods.base import Method
 from sslzoo.optim import schedules, sgd
@@ -151,6 +151,14 @@ def test_who_goes_on_finds_the_whole_method(entry):
     for ours, theirs in zip(again.weights, entry.method.weights):
         np.testing.assert_array_equal(ours, theirs)
     assert int(again.optimizer.iterations) == 3
+
+
+def test_features_alone_take_less_room_and_say_so(tmp_path, entry):
+    alone = make().export(NAME, registry=tmp_path, heads=False)
+    assert export.told(alone)["bytes"] < export.told(entry)["bytes"]
+    assert "It has no heads" in " ".join(alone.card.limits)
+    with pytest.raises(MissingFile, match="without heads"):
+        resume.load(alone)
 
 
 def test_limits_follow_from_what_is_known(entry):

@@ -87,7 +87,10 @@ def test_it_says_how_it_was_made_and_how_it_is_used():
     assert ["`block4`", "128", "8"] in table(text, "Features")
     assert ["`pooled`", "128", "a vector"] in table(text, "Features")
     assert ["saved_model", "3.2e-07"] in table(text, "Files")
-    assert any("any of 1 and more" in row[1] for row in table(text, "Input"))
+    rows = dict(table(text, "Input"))
+    assert (
+        "any of 1 and more" in rows["size"] and "side all" in rows["seen of a picture"]
+    )
 
 
 def test_the_lines_of_its_use_are_python():
