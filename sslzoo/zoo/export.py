@@ -103,9 +103,11 @@ def export(
 
 def told(entry):
     """What to say of an entry: where it is, how large, how exact, how it is loaded."""
-    path = entry.path
+    path, here = entry.path.resolve(), pathlib.Path.cwd()
+    if path.is_relative_to(here):
+        path = path.relative_to(here)
     usual = path.parent == pathlib.Path("savedmodels")
-    handle = path.name if usual else str(path if path.is_absolute() else f"./{path}")
+    handle = path.name if usual else path if path.is_absolute() else f"./{path}"
     return {
         "name": entry.card.name,
         "revision": entry.card.revision,
