@@ -86,6 +86,7 @@ def export(args):
     from sslzoo.show import progress
     from sslzoo.zoo import export as exports
 
+    licences = dict(pair(word, "licence=NAME", "weights=MIT") for word in args.licence)
     folder = workdir.Workdir(args.workdir)
     run = {**folder.run(), "result": folder.result()}
     run["recipe_text"] = (folder.path / "recipe.py").read_text()
@@ -100,7 +101,7 @@ def export(args):
         name,
         args.registry,
         args.summary,
-        dict(pair(word, "licence=NAME", "weights=MIT") for word in args.licence),
+        licences,
         run,
         results,
         args.default,

@@ -1,7 +1,7 @@
 """Batch normalisation gone into the layer before it, for serving.
 
-    BN(x)     = a x + b,                 a = gamma / sqrt(var + epsilon)
-    BN(W x + c) = (a W) x + (a c + b),   b = beta - a mean
+    BN(x) = a x + b,   a = gamma / sqrt(var + epsilon),   b = beta - a mean
+    BN(W x + c) = (a W) x + (a c + b)
 
 Exact also where a convolution pads with zeros: a pad adds nothing to W x. Where the
 normalisation comes first, or its input is needed elsewhere too, it is left as a x + b.

@@ -237,7 +237,8 @@ def export_lines(told, file=None):
     out.print(f"{told['path']}: revision {told['revision']}, {size:.1f} MB.")
     forms = (f"{form} {far:.0e}" for form, far in told["differences"].items())
     out.print(
-        f"Run again, differing by parts of the largest feature: {', '.join(forms)}."
+        "Run again after writing; largest difference from what was trained, in parts "
+        f"of the largest feature: {', '.join(forms)}."
     )
     out.print(f"Load it: {told['load']}", markup=False)
 

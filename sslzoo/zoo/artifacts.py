@@ -51,8 +51,7 @@ def write(backbone, folder, contract, formats=()):
     expected = [features(backbone, batch) for batch in batches]
 
     def far(run):
-        found = (run(batch) for batch in batches)
-        return max(difference(*pair) for pair in zip(expected, found))
+        return difference(expected, [run(batch) for batch in batches])
 
     light = folded(backbone)
     differences = {"folded": far(lambda batch: features(light, batch))}
@@ -98,14 +97,20 @@ def features(model, images):
 
 
 def difference(expected, found):
-    """The largest between two dicts of features, each in parts of its largest."""
-    tiny = np.finfo("float32").tiny
-    return float(
-        max(
-            np.abs(found[name] - value).max() / max(np.abs(value).max(), tiny)
-            for name, value in expected.items()
+    """The largest of any feature, in parts of the largest value of that feature.
+
+    Args:
+        expected, found: a dict of features for each batch.
+    """
+    parts = []
+    for name in expected[0]:
+        ours, theirs = (
+            np.concatenate([features[name].ravel() for features in side])
+            for side in (expected, found)
         )
-    )
+        largest = max(np.abs(ours).max(), np.finfo("float32").tiny)
+        parts.append(np.abs(theirs - ours).max() / largest)
+    return float(np.max(parts))  # Not Python's max, which passes over what is NaN.
 
 
 class Served(tf.Module):
@@ -122,24 +127,24 @@ class Served(tf.Module):
         self.variables = [v.value for v in model.variables]
         self.trainable_variables = [v.value for v in model.trainable_variables]
         self.regularization_losses = []
-        self.run = lambda images: model(images, training=False)
+        self.run = lambda images: dict(model(images, training=False))
 
     @tf.function(autograph=False)
     def __call__(self, images, training=False):
         """The same in both: what was learned from batches is fixed."""
-        return self.run(images)["pooled"]
+        return self.features(images)["pooled"]
 
     @tf.function(autograph=False)
     def serve(self, images):
-        return self.run(images)["pooled"]
-
-    @tf.function(autograph=False)
-    def features(self, images):
-        return dict(self.run(images))
+        return self.features(images)["pooled"]
 
     @tf.function(autograph=False)
     def named(self, images):
-        return {"pooled": self.run(images)["pooled"]}
+        return {"pooled": self.features(images)["pooled"]}
+
+    @tf.function(autograph=False)
+    def features(self, images):
+        return self.run(images)
 
 
 def saved_model(model, path):

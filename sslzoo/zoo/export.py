@@ -19,6 +19,7 @@ import keras
 from sslzoo import __version__, backbones
 from sslzoo.backbones.layers import Standardize
 from sslzoo.errors import BadInput, UnknownName, nearest
+from sslzoo.methods.base import Method
 from sslzoo.zoo import artifacts, load, page, resume
 from sslzoo.zoo import registry as registries
 from sslzoo.zoo.card import Card
@@ -61,6 +62,11 @@ def export(
     Returns:
         The entry of the registry: its path, and its card.
     """
+    if not isinstance(method, Method):
+        raise BadInput(
+            f"export publishes a method, like BYOL, not a {type(method).__name__}: how "
+            "a network was trained belongs to it."
+        )
     artifacts.check(formats)
     run = run or {}
     measured = _measured(results, run)
@@ -246,7 +252,9 @@ def name_for(run):
     """
     knobs, stem = run["knobs"], pathlib.PurePath(run["recipe"]).stem
     bare, _, data = stem.rpartition("_")
-    named = "_" in bare and knobs.get("backbone") == run["defaults"].get("backbone")
+    named = "_" in bare and knobs.get("backbone") == run.get("defaults", {}).get(
+        "backbone"
+    )
     if not named or "epochs" not in knobs:
         raise BadInput(
             f"No name can be made of the recipe {run['recipe']} with these knobs. Give "
@@ -268,7 +276,7 @@ def _command(run, name):
     knobs = [
         shlex.quote(f"{knob}={public(value)}")
         for knob, value in run["knobs"].items()
-        if run["defaults"].get(knob) != value
+        if run.get("defaults", {}).get(knob) != value
     ]
     words = ["sslzoo train", public(run["recipe"]), *knobs, f"--workdir runs/{name}"]
     return " ".join(words)

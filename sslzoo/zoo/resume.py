@@ -20,6 +20,7 @@ import numpy as np
 
 from sslzoo.errors import BadInput, MissingFile
 from sslzoo.methods.base import Method
+from sslzoo.zoo.load import fill
 
 
 def save(method, folder):
@@ -77,7 +78,7 @@ def load(entry, steps=None, rate=None, example=None):
     method = _built(told)
     if example is not None:
         method.example = example
-    method.deployable().load_weights(folder / "backbone.weights.h5")
+    fill(method.deployable(), folder / "backbone.weights.h5")
     with h5py.File(folder / "heads.weights.h5") as file:
         _put(_heads(method), file, folder / "heads.weights.h5")
     if "optimizer" in told and not begin_anew:
@@ -142,7 +143,13 @@ def _import_ours(told):
     if isinstance(told, dict):
         module = told.get("module")
         if isinstance(module, str) and re.fullmatch(r"sslzoo(\.\w+)+", module):
-            importlib.import_module(module)
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError:
+                raise BadInput(
+                    f"It needs {module}, which this sslzoo does not have: "
+                    "pip install --upgrade sslzoo."
+                ) from None
         told = list(told.values())
     if isinstance(told, list):
         for value in told:

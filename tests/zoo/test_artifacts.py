@@ -242,9 +242,17 @@ def test_a_form_that_gives_other_features_is_refused(tmp_path):
 
 
 def test_a_difference_is_told_in_parts_of_the_largest_feature():
-    ours = {"a": np.array([1.0, -4.0]), "b": np.zeros(2)}
-    assert artifacts.difference(ours, ours) == 0
-    assert artifacts.difference(ours, {**ours, "a": np.array([1.0, -3.0])}) == 0.25
-    assert artifacts.difference(ours, {**ours, "b": np.ones(2)}) > 1e30
-    wrong = artifacts.difference(ours, {**ours, "a": np.array([np.nan, 0])})
-    assert not wrong <= artifacts.LIMIT
+    ours = {"a": np.array([[1.0, -4.0]]), "b": np.zeros(2)}
+    weak = {"a": np.array([[1e-9, 0.0]]), "b": np.zeros(2)}  # Of a dark image.
+
+    def far(**changed):
+        return artifacts.difference([ours, weak], [{**ours, **changed}, weak])
+
+    assert far() == 0 and far(a=np.array([[1.0, -3.0]])) == 0.25
+    assert artifacts.difference([ours, weak], [ours, {**weak, "a": ours["a"]}]) == 1
+    assert (
+        artifacts.difference([ours, weak], [ours, {**weak, "a": 0 * ours["a"]}]) < 1e-9
+    )
+    assert far(b=np.ones(2)) > 1e30
+    for wrong in (far(a=np.array([[np.nan, 0]])), far(b=np.array([np.nan, 0]))):
+        assert not wrong <= artifacts.LIMIT

@@ -270,6 +270,11 @@ def test_what_is_not_itself_again_is_not_published(tmp_path, monkeypatch):
     assert not (tmp_path / NAME).exists()
 
 
+def test_a_bare_network_is_no_method(tmp_path):
+    with pytest.raises(BadInput, match="like BYOL, not a Functional"):
+        sslzoo.export(backbones.build("tiny"), NAME, tmp_path)
+
+
 def test_a_size_that_nobody_says_is_asked_for(tmp_path):
     method = make()
     method.example = lambda item, seed: item

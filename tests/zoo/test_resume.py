@@ -190,6 +190,10 @@ def test_a_method_that_is_not_known_here_is_named(tmp_path):
     (folder / "method.json").write_text(json.dumps({**told, "class_name": "Views"}))
     with pytest.raises(BadInput, match="Views of sslzoo.methods.byol"):
         resume.load(folder)
+    newer = {**told, "module": "sslzoo.methods.newer"}
+    (folder / "method.json").write_text(json.dumps(newer))
+    with pytest.raises(BadInput, match="needs sslzoo.methods.newer"):
+        resume.load(folder)
 
 
 def test_other_weights_than_it_has_are_refused(tmp_path):
