@@ -11,6 +11,8 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "sslzoo/__init__.py").read_text(), re.M
 ).group(1)
 
+ONNX = ["onnx", "onnxruntime", "tf2onnx>=1.17"]  # Before, its protobuf was too old.
+
 TEST = [
     "build",
     "opencv-python-headless",
@@ -20,7 +22,10 @@ TEST = [
     "scikit-image",
     "scikit-learn",
     "scipy",
-    "setuptools>=77",
+    "setuptools>=77,<81",  # tensorflow_hub imports its pkg_resources, which went.
+    "tensorflow_hub",
+    "tf-keras",  # Keras 2, for hub.KerasLayer.
+    *ONNX,
 ]
 
 setuptools.setup(
@@ -44,6 +49,7 @@ setuptools.setup(
         "tensorflow>=2.20",
     ],
     extras_require={
+        "onnx": ONNX,
         "test": TEST,
         "tfds": ["tensorflow-datasets"],
         "parquet": ["pyarrow"],

@@ -10,6 +10,7 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
     "bundle": "sslzoo.zoo.cache:bundle",
     "cache_info": "sslzoo.zoo.cache:info",
     "clear_cache": "sslzoo.zoo.cache:clear",
+    "export": "sslzoo.zoo.export:export",
     "features": "sslzoo.evaluation.embeddings:features",
     "info": "sslzoo.zoo.listing:info",
     "is_model": "sslzoo.zoo.listing:is_model",
@@ -23,6 +24,9 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
 }
 
 
+RESUMES = ("steps", "rate", "example")  # How a method goes on, in `load(heads=True)`.
+
+
 def load(name, *, heads=False, accept_license=False, **options):
     """The model `name`, a `keras.Model` of RGB images in [0, 1].
 
@@ -33,14 +37,15 @@ def load(name, *, heads=False, accept_license=False, **options):
             to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
         accept_license: see `sslzoo.zoo.load.load`, where all options are told.
         options: with heads, only those that say which model and where: registry,
-            revision, verify, cache_dir, offline.
+            revision, verify, cache_dir, offline; and those of `sslzoo.zoo.resume.load`.
     """
     if heads:
         from sslzoo.zoo import licences, registry, resume
 
+        going_on = {k: options.pop(k) for k in RESUMES if k in options}
         entry = registry.find(name, **options)
         licences.notice(entry.card, accept_license)
-        return resume.load(entry)
+        return resume.load(entry, **going_on)
     from sslzoo.zoo import load
 
     return load.load(name, accept_license=accept_license, **options)

@@ -80,6 +80,38 @@ def evaluate(args):
     show(args, results, progress.ladder_table)
 
 
+def export(args):
+    """Publish a trained run as a model: features to be loaded by its name."""
+    from sslzoo import runner, workdir
+    from sslzoo.show import progress
+    from sslzoo.zoo import export as exports
+
+    licences = dict(pair(word, "licence=NAME", "weights=MIT") for word in args.licence)
+    folder = workdir.Workdir(args.workdir)
+    run = {**folder.run(), "result": folder.result()}
+    run["recipe_text"] = (folder.path / "recipe.py").read_text()
+    took = {row["epoch"]: row.get("seconds", 0) for row in folder.timing()}
+    run["seconds"] = round(sum(took.values()))  # A resumed epoch is told twice.
+    name = args.name or exports.name_for(run)
+    results = read_results(args.results, args.workdir) if args.results else None
+    method, plan = runner.trained(folder)
+    probe = next(iter(plan.probes.values()), None)
+    entry = exports.export(
+        method,
+        name,
+        args.registry,
+        args.summary,
+        licences,
+        run,
+        results,
+        args.default,
+        args.format,
+        not args.no_heads,
+        **({"size": probe.size, "crop": probe.crop} if probe else {}),
+    )
+    show(args, exports.told(entry), progress.export_lines)
+
+
 def check(args):
     """Read every image of a folder and name those that cannot be read."""
     from sslzoo.data import check as checking
@@ -165,15 +197,38 @@ def show(args, result, draw):
         draw(result)
 
 
+def read_results(file, run):
+    """What `evaluate --out` wrote, if it measured this run."""
+    try:
+        with open(file) as text:
+            results = json.load(text)
+        rows = [row for found in results.values() for row in found.values()]
+        measured = {each["run"] for row in rows for each in row["runs"]}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{file} is not what `sslzoo evaluate RUN --out FILE` writes: {error!r}."
+        ) from None
+    if os.path.realpath(run) not in map(os.path.realpath, measured):
+        raise BadInput(
+            f"{file} tells of {', '.join(sorted(measured))}, and not of {run}. "
+            f"sslzoo evaluate {run} --out FILE measures it."
+        )
+    return results
+
+
 def _is_knob(word):
     return "=" in word and not word.startswith("-")
 
 
 def read_knobs(words):
-    for word in words:
-        if "=" not in word:
-            raise BadInput(f"{word!r} is no knob: write knob=value, like epochs=10.")
-    return dict(word.split("=", 1) for word in words)
+    return dict(pair(word, "knob=value", "epochs=10") for word in words)
+
+
+def pair(word, form, like):
+    if "=" not in word:
+        what = form.partition("=")[0]
+        raise BadInput(f"{word!r} is no {what}: write {form}, like {like}.")
+    return word.split("=", 1)
 
 
 def _import_quietly():
@@ -263,6 +318,37 @@ def parser():
     one.add_argument("--size", type=int, help="side of the images (the recipe's)")
     one.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
     one.add_argument("--out", metavar="FILE", help="write the result as JSON too")
+
+    one = verb(export, "sslzoo export runs/first --name byol_r18w16.toyworld_ep40")
+    one.add_argument("workdir", metavar="RUN", help="the workdir of a run that ended")
+    one.add_argument("--name", help="<method>_<arch>.<tag> (made of recipe and epochs)")
+    one.add_argument(
+        "--registry", default="savedmodels", metavar="DIR", help="(savedmodels)"
+    )
+    one.add_argument("--summary", default="", metavar="LINE", help="of its card")
+    one.add_argument(
+        "--licence",
+        nargs="+",
+        default=[],
+        metavar="OF=NAME",
+        help="of code, weights, data: weights=Apache-2.0; notice=URL",
+    )
+    one.add_argument(
+        "--results", metavar="FILE", help="of sslzoo evaluate RUN --out FILE"
+    )
+    one.add_argument(
+        "--format",
+        nargs="+",
+        default=(),
+        choices=("keras", "onnx"),
+        help="to write beside the SavedModel",
+    )
+    one.add_argument(
+        "--no-heads", action="store_true", help="only features; much smaller"
+    )
+    one.add_argument(
+        "--default", action="store_true", help="the name without its tag means this one"
+    )
 
     one = verb(check, "sslzoo check photos/")
     one.add_argument("folder", help="of images, or a data spec like npz:FILE#train")

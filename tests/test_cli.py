@@ -43,7 +43,7 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-VERBS = ["train", "evaluate", "check", "list", "info", "features", "bench", "sheet"]
+VERBS = "train evaluate export check list info features bench sheet".split()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -100,6 +100,7 @@ def test_knobs_may_stand_behind_the_options(capsys, tmp_path):
         ("train byol_r50_folder --workdir w --strategy mirored", "'mirrored'"),
         ("train byol_r50_folder --workdir w --strategy multiworker", "TF_CONFIG"),
         ("evaluate nowhere", "nowhere is not the workdir of a run"),
+        ("export nowhere", "nowhere is not the workdir of a run"),
         ("check nowhere", "nowhere"),
         ("bench stp", "Did you mean 'step'?"),
         ("bench step backbon=x", "Did you mean 'backbone'?"),
@@ -136,6 +137,46 @@ def test_check_names_the_bad_pictures_and_fails(capsys, tmp_path):
     (tmp_path / "bad.jpg").unlink()
     code, out, _ = run(capsys, "check", tmp_path)
     assert code == 0 and "PNG" in out.upper()
+
+
+def test_a_run_is_published_and_its_loading_said(capsys, trained, tmp_path):
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    scores = tmp_path / "scores.json"
+    code, out, _ = run(capsys, *words, "--out", scores)
+    measured = json.loads(out)["toyworld"]["knn"]["trained"]["mean"]
+    words = ["export", trained, "--registry", tmp_path / "models", "--results", scores]
+    code, out, err = run(capsys, *words)
+    assert code == 1 and "Give one, as <method>_<arch>.<tag>" in err  # Its net is tiny.
+    words += ["--name", "byol_tiny.toy", "--licence", "weights=MIT", "data=none"]
+    code, out, _ = run(capsys, *words, "--summary", "A test.", "--json")
+    told = json.loads(out)
+    assert code == 0 and told["load"] == f'sslzoo.load("{told["path"]}")'
+    assert told["differences"]["saved_model"] < 1e-4
+    card = json.loads((tmp_path / "models/byol_tiny.toy/card.json").read_text())
+    assert card["measured"][0]["trained"]["mean"] == measured
+    assert card["training"]["steps"] == 4 and card["training"]["seconds"] >= 0
+    assert card["input"]["size"] == 32 and card["input"]["crop"] == 1.0
+    assert card["licences"]["weights"] == "MIT" and card["summary"] == "A test."
+    recipe = (trained / "recipe.py").read_text()
+    assert (tmp_path / "models/byol_tiny.toy/recipe.py").read_text() == recipe
+    words[1:2] = [tmp_path]  # Another run than the scores are of.
+    words[words.index("byol_tiny.toy")] = "byol_tiny.other"
+    (tmp_path / "run.json").write_text((trained / "run.json").read_text())
+    (tmp_path / "result.json").write_text((trained / "result.json").read_text())
+    (tmp_path / "timing.jsonl").write_text("")
+    (tmp_path / "recipe.py").write_text(recipe)
+    code, _, err = run(capsys, *words)
+    assert code == 1 and "and not of" in err and "sslzoo evaluate" in err
+
+
+def test_what_is_published_is_told_to_a_person(capsys, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "export", trained, "--name", "byol_tiny.toy")
+    assert code == 0 and 'sslzoo.load("byol_tiny.toy")' in out
+    assert "savedmodels/byol_tiny.toy: revision 1" in out and "saved_model" in out
+    words = ["export", trained, "--name", "byol_tiny.toy", "--licence", "MIT"]
+    code, _, err = run(capsys, *words)
+    assert code == 1 and "write licence=NAME, like weights=MIT" in err
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):

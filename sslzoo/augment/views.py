@@ -11,6 +11,7 @@ time, or on the device, in batches. Both give the same pixels for the same seeds
 
 import dataclasses
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -68,6 +69,7 @@ BYOL_T = Changes()
 BYOL_T_PRIME = Changes(blur=0.1, solarize=0.2)
 
 
+@keras.saving.register_keras_serializable("sslzoo")
 class Views:
     """Views of an example, `(item, seed) -> {"view1": [size, size, 3], ...}`.
 
@@ -89,8 +91,21 @@ class Views:
         if not size >= 1:
             raise BadInput(f"A view has a size of 1 or more, not {size!r}.")
         self.size, self.changes = int(size), tuple(changes)
-        self.area, self.ratio, self.evaluate = area, ratio, evaluate
+        self.area, self.ratio, self.evaluate = tuple(area), tuple(ratio), evaluate
         self.names = tuple(f"view{i + 1}" for i in range(len(self.changes)))
+
+    def get_config(self):
+        """What it was made with: a method that is kept tells by it what it saw."""
+        changes = [each and dataclasses.asdict(each) for each in self.changes]
+        kept = {
+            key: getattr(self, key) for key in ("size", "area", "ratio", "evaluate")
+        }
+        return {**kept, "changes": changes}
+
+    @classmethod
+    def from_config(cls, config):
+        changes = [each and Changes(**each) for each in config["changes"]]
+        return cls(**{**config, "changes": changes})
 
     def __call__(self, item, seed):
         return self.finish(self.start(item, seed), seed)

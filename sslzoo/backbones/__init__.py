@@ -25,7 +25,9 @@ def build(name, **options):
         inspect.signature(BUILDERS[name]).bind(**options)
     except TypeError as error:
         raise UnknownName(f"Backbone {name!r}: {error}.") from None
-    return BUILDERS[name](**options)
+    backbone = BUILDERS[name](**options)
+    backbone.made_by = {"builder": name, "options": options}
+    return backbone
 
 
 def feature_info(backbone, size=224):

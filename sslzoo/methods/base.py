@@ -1,8 +1,11 @@
 """What every method shares: a backbone, an honest step, the meters of a run."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 
+import sslzoo
 from sslzoo import distribute
 from sslzoo.errors import BadInput
 
@@ -21,6 +24,15 @@ class Method(keras.Model):
 
     meters = ("loss",)
     uses = ()
+    citation = ""  # BibTeX, for the cards of what it trains
+
+    def __new__(cls, *args, **options):
+        """Notes what the constructor is given: that, and weights, is the method."""
+        method = super().__new__(cls, *args, **options)
+        given = inspect.signature(cls.__init__).bind(method, *args, **options)
+        given.apply_defaults()
+        vars(method)["made_with"] = dict([*given.arguments.items()][1:])
+        return method
 
     def __init__(self, backbone, example, name):
         super().__init__(name=name)
@@ -47,6 +59,38 @@ class Method(keras.Model):
     def deployable(self):
         """The model that is exported: what the paper evaluates."""
         return self.backbone
+
+    def get_config(self):
+        """What it was made with, as Keras stores it.
+
+        An example that is a plain function has no config; in its place stands None.
+        """
+        config = {}
+        for name, value in self.made_with.items():
+            if callable(value) and not hasattr(value, "get_config"):
+                if name != "example":
+                    raise BadInput(
+                        f"{type(self).__name__} was made with {name}={value!r}, which "
+                        "cannot be written down. Give its class a get_config() and a "
+                        "from_config(), as sslzoo.augment.views.Views has them."
+                    )
+                value = None
+            config[name] = keras.saving.serialize_keras_object(value)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """A method made with the same, its weights drawn anew."""
+        read = keras.saving.deserialize_keras_object
+        return cls(**{name: read(value) for name, value in config.items()})
+
+    def export(self, name, **options):
+        """Publishes what was trained: `sslzoo.export(method, name, **options)`.
+
+        Keras' own export, of a model to a file, is `method.deployable().export(path)`.
+        """
+        # By the front door: no method knows what lies behind it.
+        return sslzoo.export(self, name, **options)
 
     def look(self, batch):
         """What `health` measures of a batch, or None: see `health.measure`."""
@@ -162,6 +206,11 @@ class Method(keras.Model):
 
     def _examples(self, data, batch_size=None, steps_per_epoch=None, **options):
         """Endless batches of examples of a dataset of plain images; fit's options."""
+        if self.example is None:
+            raise BadInput(
+                f"This {type(self).__name__} was read from a file that could not say "
+                "what it is shown of an image: load it with example=..."
+            )
         spec = data.element_spec[0] if isinstance(data.element_spec, tuple) else None
         shape = (spec or data.element_spec).shape
         if shape.rank not in (3, 4) or shape[-1] != 3:

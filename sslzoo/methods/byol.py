@@ -51,6 +51,16 @@ class BYOL(Method):
             code, or equal to the online network, as in the paper's pseudo-code.
     """
 
+    citation = """@inproceedings{grill2020byol,
+  title = {Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning},
+  author = {Grill, Jean-Bastien and Strub, Florian and Altch{\\'e}, Florent and
+    Tallec, Corentin and Richemond, Pierre H. and Buchatskaya, Elena and Doersch, Carl
+    and Pires, Bernardo Avila and Guo, Zhaohan Daniel and Azar, Mohammad Gheshlaghi and
+    Piot, Bilal and Kavukcuoglu, Koray and Munos, R{\\'e}mi and Valko, Michal},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2020}
+}"""
+
     def __init__(
         self,
         backbone,

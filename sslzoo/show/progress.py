@@ -230,6 +230,19 @@ def result_table(result, file=None):
     out.print(drawn)
 
 
+def export_lines(told, file=None):
+    """Prints `zoo.export.told`: where the model is, how exact, how it is loaded."""
+    out = console.Console(file=file, highlight=False, soft_wrap=True)
+    size = told["bytes"] / 1e6
+    out.print(f"{told['path']}: revision {told['revision']}, {size:.1f} MB.")
+    forms = (f"{form} {far:.0e}" for form, far in told["differences"].items())
+    out.print(
+        "Run again after writing; largest difference from what was trained, in parts "
+        f"of the largest feature: {', '.join(forms)}."
+    )
+    out.print(f"Load it: {told['load']}", markup=False)
+
+
 def percent(share):
     return "–" if share is None else f"{100 * share:.1f} %"
 

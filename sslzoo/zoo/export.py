@@ -1,0 +1,375 @@
+"""A trained method into the registry: a folder with all that others need of it.
+
+    entry = sslzoo.export(method, "byol_r18w16.mine", summary="...")
+
+What a model is (its weights, its answers, its scores) is read off the method and off
+what the caller hands over of the run; nothing of the card is written by hand.
+"""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import pathlib
+import re
+import shlex
+
+import keras
+
+from sslzoo import __version__, backbones
+from sslzoo.backbones.layers import Standardize
+from sslzoo.errors import BadInput, UnknownName, nearest
+from sslzoo.methods.base import Method
+from sslzoo.zoo import artifacts, load, page, resume
+from sslzoo.zoo import registry as registries
+from sslzoo.zoo.card import Card
+
+EXPECTED = 8  # Numbers of the answer by which a load tests itself.
+
+
+def export(
+    method,
+    name,
+    registry="savedmodels",
+    summary="",
+    licences=None,
+    run=None,
+    results=None,
+    default=False,
+    formats=(),
+    heads=True,
+    size=None,
+    crop=0.875,
+):
+    """Publishes `method.deployable()`, and the method with it for those who go on.
+
+    Args:
+        name: `<method>_<arch>.<tag>`, such as "byol_r18w16.cifar10_ep8".
+        registry: a folder of models.
+        summary: one line; without, one is made of the run.
+        licences: of "code", "weights", "data": SPDX names, or words; "notice": a URL.
+        run: what `Workdir.run()` gives, and beside it "recipe_text"; "result", of
+            `Workdir.result()`; "seconds", that it took.
+        results: what `evaluation.ladder.evaluate` gives, as JSON has it.
+        default: whether the name without its tag shall mean this model.
+        formats: "keras", "onnx", beside the SavedModel.
+        heads: whether heads, target and optimizer lie there too. They take several
+            times the room of the features; without them nobody can go on training.
+        size: the side of the images that it is meant for; without, the only one that
+            the network takes, or that of the views which the method was shown.
+        crop: the part of a picture's short side that is seen.
+
+    Returns:
+        The entry of the registry: its path, and its card.
+    """
+    if not isinstance(method, Method):
+        raise BadInput(
+            f"export publishes a method, like BYOL, not a {type(method).__name__}: how "
+            "a network was trained belongs to it."
+        )
+    artifacts.check(formats)
+    run = run or {}
+    measured = _measured(results, run)
+    with registries.publishing(name, registry, readme=page.page) as draft:
+        trained = method.deployable()
+        backbone = in_float32(trained)
+        contract = input_of(backbone, size or _shown(method), crop)
+        licences = _licences(licences or {})
+        card = Card(
+            name=name,
+            summary=summary or _summary(method, backbone, run),
+            origin=_command(run, name),
+            backbone={
+                **getattr(trained, "made_by", {}),
+                "parameters": backbone.count_params(),
+            },
+            input=contract,
+            features=_features(backbone, contract["size"]),
+            licences=licences,
+            default=default,
+            training=_training(run),
+            measured=measured,
+            expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
+            limits=_limits(contract, licences, measured, heads),
+            citation=method.citation,
+            created=datetime.date.today().isoformat(),
+        )
+        _write(draft.path / "config.json", backbone.to_json())
+        backbone.save_weights(draft.path / "backbone.weights.h5")
+        if heads:
+            resume.save(method, draft.path)
+        if "recipe_text" in run:
+            _write(draft.path / "recipe.py", run["recipe_text"])
+        _write(draft.path / "LICENSE", _licence(licences["weights"]))
+        differences = artifacts.write(backbone, draft.path, contract, formats)
+        card = dataclasses.replace(card, differences=differences)
+        _write(draft.path / "card.json", card.text())
+    return draft.entry
+
+
+def told(entry):
+    """What to say of an entry: where it is, how large, how exact, how it is loaded."""
+    path, here = entry.path.resolve(), pathlib.Path.cwd()
+    if path.is_relative_to(here):
+        path = path.relative_to(here)
+    usual = path.parent == pathlib.Path("savedmodels")
+    handle = path.name if usual else path if path.is_absolute() else f"./{path}"
+    return {
+        "name": entry.card.name,
+        "revision": entry.card.revision,
+        "path": str(path),
+        "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
+        "differences": entry.card.differences,
+        "load": f'sslzoo.load("{handle}")',
+    }
+
+
+def in_float32(model):
+    """The same network with numbers of full precision, whatever it was trained in.
+
+    It shares nothing with `model`, nor with the strategy under which that was made.
+    """
+    entry = json.loads(model.to_json())
+    _set_policies(entry)
+    twin = keras.models.model_from_json(json.dumps(entry))
+    if {layer.name for layer in twin.layers} != {layer.name for layer in model.layers}:
+        raise BadInput(
+            f"{model.name} is read back from its config with layers of other names. "
+            "Give their classes a get_config() that begins with super().get_config()."
+        )
+    for layer in twin.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return twin
+
+
+def _set_policies(value):
+    if isinstance(value, dict) and value.get("class_name") == "DTypePolicy":
+        value["config"]["name"] = "float32"
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _set_policies(inner)
+
+
+def input_of(backbone, size=None, crop=0.875):
+    """The input of a card: what images the network takes, and how it is shown them."""
+    _, height, _, channels = backbone.input_shape
+    size = height or size
+    if size is None:
+        raise BadInput(
+            f"{backbone.name} takes images of any size, and its method does not say "
+            "which it was shown. Give the one that it is meant for: size=224."
+        )
+    contract = {
+        "size": size,
+        "smallest": height or _smallest(backbone, size),
+        "fixed": height is not None,
+        "channels": channels,
+        "crop": crop,
+        "interpolation": "bicubic",
+        "antialias": False,
+    }
+    for layer in backbone.layers:
+        if isinstance(layer, Standardize):
+            contract |= {"mean": list(layer.mean), "std": list(layer.std)}
+    return contract
+
+
+def _smallest(backbone, size):
+    """The smallest side of which something is left in every feature, by halving."""
+
+    def works(side):
+        try:
+            shapes = backbone.compute_output_shape((1, side, side, channels)).values()
+        except ValueError:
+            return False
+        return all(extent > 0 for shape in shapes for extent in shape)
+
+    channels = backbone.input_shape[-1]
+    low, high = 0, size  # `high` works, as it was trained on; `low` does not.
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return high
+
+
+def _shown(method):
+    """The side of the views that the method was shown, where it says so."""
+    return getattr(method.example, "size", None)
+
+
+def _features(backbone, size):
+    maps = backbones.feature_info(backbone, size)
+    vectors = [
+        {"name": name, "channels": output.shape[-1], "stride": None}
+        for name, output in backbone.output.items()
+        if len(output.shape) == 2
+    ]
+    return maps + vectors
+
+
+def _licences(stated):
+    known = {"code": "Apache-2.0", "weights": "not stated", "data": "not stated"}
+    for of in stated:
+        if of not in (*known, "notice"):
+            raise UnknownName(
+                f"No licence of {of!r}.{nearest(of, known)} A card has those of "
+                f"{', '.join(known)}, and a notice."
+            )
+    return {**known, **stated}
+
+
+def _licence(weights):
+    """The text of LICENSE."""
+    if weights == "Apache-2.0":
+        return _our_licence()
+    return (
+        f"Licence of the weights in this folder: {weights}\n\n"
+        'An SPDX name has its text at https://spdx.org/licenses/. "not stated" means '
+        "that\nwho published them has given no licence: ask before you use them.\n"
+    )
+
+
+def _our_licence():
+    """Apache-2.0, as this package carries it: installed, or in a checkout."""
+    try:
+        files = importlib.metadata.files("sslzoo") or ()
+    except importlib.metadata.PackageNotFoundError:
+        files = ()
+    for file in files:
+        if file.name == "LICENSE" and ".dist-info" in file.parts[0]:
+            return file.read_text()
+    return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()
+
+
+# What the card says of the run.
+
+
+def name_for(run):
+    """A name for the model of a run: byol_r18w16.cifar10_ep8.
+
+    Args:
+        run: as `export` takes it; its recipe is called <method>_<arch>_<data>.
+    """
+    knobs, stem = run["knobs"], pathlib.PurePath(run["recipe"]).stem
+    bare, _, data = stem.rpartition("_")
+    named = "_" in bare and knobs.get("backbone") == run.get("defaults", {}).get(
+        "backbone"
+    )
+    if not named or "epochs" not in knobs:
+        raise BadInput(
+            f"No name can be made of the recipe {run['recipe']} with these knobs. Give "
+            "one, as <method>_<arch>.<tag>: --name byol_r18w16.mine."
+        )
+    return f"{bare}.{data}_ep{knobs['epochs']}"
+
+
+def public(value):
+    """A knob without the folders of this machine: they are of no use elsewhere."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(^|[:+])[~/][^#?+]*/", r"\1", value)
+
+
+def _command(run, name):
+    if not run:
+        return f"sslzoo.export(method, {name!r}), from Python"
+    knobs = [
+        shlex.quote(f"{knob}={public(value)}")
+        for knob, value in run["knobs"].items()
+        if run.get("defaults", {}).get(knob) != value
+    ]
+    words = ["sslzoo train", public(run["recipe"]), *knobs, f"--workdir runs/{name}"]
+    return " ".join(words)
+
+
+def _training(run):
+    if not run:
+        return {"versions": {"sslzoo": __version__, "keras": keras.__version__}}
+
+    def single(of):  # A run of one task has no name for it.
+        return of[""] if list(of) == [""] else of
+
+    told = {
+        "recipe": public(run["recipe"]),
+        "knobs": {knob: public(value) for knob, value in run["knobs"].items()},
+        "seed": run["seed"],
+        "steps": run["steps"],
+        "epochs": run["knobs"].get("epochs"),
+        "images": single(run["images"]),
+        "data": single(run["data"]),
+        "versions": run["versions"],
+        "seconds": run.get("seconds"),
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _summary(method, backbone, run):
+    width = backbone.output["pooled"].shape[-1]
+    words = f"{type(method).__name__} features of {backbone.name}, {width} numbers"
+    if not run:
+        return words
+    images = sum(run["images"].values())
+    return f"{words}, learned in {run['steps']:,} steps from {images:,} images"
+
+
+def _measured(results, run):
+    """The rows of a card: of the ladder, or else of the run's own probes at its end."""
+    rows = []
+    if results is not None:
+        try:
+            for data, protocols in results.items():
+                for protocol, found in protocols.items():
+                    scores = _figures(found["trained"]), _figures(found["random"])
+                    seeds, paper = len(found["runs"]), found.get("paper")
+                    rows.append(_row(data, protocol, seeds, *scores, paper))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise BadInput(
+                "These results are not what `sslzoo evaluate RUN --out FILE` writes: "
+                f"{error!r}."
+            ) from None
+        return rows
+    for data, scores in run.get("result", {}).get("probes", {}).items():
+        for protocol, mean in scores["trained"].items():
+            random = scores["random"].get(protocol)
+            random = None if random is None else _figures({"mean": random})
+            trained = _figures({"mean": mean})
+            rows.append(_row(data, f"{protocol}, quick", 1, trained, random, None))
+    return rows
+
+
+def _row(data, protocol, seeds, trained, random, paper):
+    return {
+        "data": public(data),
+        "protocol": protocol,
+        "seeds": seeds,
+        "trained": trained,
+        "random": random,
+        "paper": paper,
+    }
+
+
+def _figures(found):
+    return {"mean": found["mean"], "low": found.get("low"), "high": found.get("high")}
+
+
+def _limits(contract, licences, measured, heads):
+    said = []
+    if not heads:
+        said.append("It has no heads: its training cannot be gone on with.")
+    if not contract["fixed"]:
+        side = contract["size"]
+        said.append(
+            f"Of images of other sides than {side} pixels nothing was measured."
+        )
+    if not measured:
+        said.append("Nothing was measured of how well its features serve.")
+    elif all(row["seeds"] < 2 for row in measured):
+        said.append("Its scores are of one run: another seed gives others.")
+    for of, licence in sorted(licences.items()):
+        if licence == "not stated":
+            said.append(f"The licence of the {of} was not stated.")
+    return said
+
+
+def _write(path, text):
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,330 @@
+"""A method into the registry: what lies there, and that it is what was trained."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import sslzoo
+from sslzoo import backbones
+from sslzoo.errors import BadInput, MissingFile, UnknownName
+from sslzoo.methods import byol
+from sslzoo.methods.base import Method
+from sslzoo.optim import schedules, sgd
+from sslzoo.zoo import artifacts, card, export, load, page, registry, resume
+
+NAME = "byol_tiny.test_ep1"
+RUN = {
+    "recipe": "byol_tiny_test",
+    "recipe_text": "def recipe(): ...\n",
+    "knobs": {"data": "npz:/home/me/some data.npz#train", "epochs": 1, "rate": 0.1},
+    "defaults": {"data": "tfds:cifar10/train", "epochs": 1, "rate": 0.1},
+    "seed": 3,
+    "steps": 40,
+    "images": {"": 80},
+    "data": {"": "f00d"},
+    "versions": {"keras": "3"},
+    "seconds": 12,
+    "result": {
+        "probes": {
+            "cifar10": {
+                "random": {"knn": 0.2, "linear": 0.3},
+                "trained": {"knn": 0.4, "linear": 0.5},
+            }
+        }
+    },
+}
+
+
+def make(backbone=None, policy="float32", **options):
+    keras.config.set_dtype_policy(policy)
+    try:
+        backbone = backbone or backbones.build("tiny")
+        method = byol.BYOL(backbone, 10, byol.example(32), hidden=16, outputs=8)
+        method.compile(sgd.SGD(schedules.WarmupCosine(0.1, 10)), jit_compile=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return method
+
+
+def trained(method, batches=3):
+    views = np.random.default_rng(0).random((2, 8 * batches, 32, 32, 3), "float32")
+    data = tf.data.Dataset.from_tensor_slices({"view1": views[0], "view2": views[1]})
+    method.fit(data.batch(8), shuffle=False, verbose=0)
+    return method
+
+
+@pytest.fixture(scope="module")
+def method():
+    keras.utils.set_random_seed(0)
+    return trained(make())
+
+
+@pytest.fixture(scope="module")
+def entry(method, tmp_path_factory):
+    place = tmp_path_factory.mktemp("export") / "models"
+    return method.export(NAME, registry=place, run=RUN, licences={"weights": "MIT"})
+
+
+def test_the_folder_has_all_that_the_contract_names(entry):
+    files = {str(f.relative_to(entry.path)) for f in entry.path.rglob("*")}
+    assert files >= {
+        "card.json",
+        "README.md",
+        "LICENSE",
+        "config.json",
+        "backbone.weights.h5",
+        "method.json",
+        "heads.weights.h5",
+        "optimizer.npz",
+        "recipe.py",
+        "saved_model/saved_model.pb",
+    }
+    assert (entry.path / "recipe.py").read_text() == RUN["recipe_text"]
+    assert card.parse((entry.path / "card.json").read_text()) == entry.card
+    assert (entry.path / "README.md").read_text() == page.page(entry.card)
+    assert registry.find(NAME, entry.path.parent).path == entry.path
+
+
+def test_the_weights_are_those_that_were_trained(entry, method):
+    config = (entry.path / "config.json").read_text()
+    backbone = keras.models.model_from_json(config)
+    backbone.load_weights(entry.path / "backbone.weights.h5")
+    for ours, theirs in zip(backbone.weights, method.backbone.weights):
+        np.testing.assert_array_equal(ours, theirs)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), "float32")
+    served = tf.saved_model.load(str(entry.path / "saved_model"))(images)
+    expected = backbone(images, training=False)["pooled"]
+    assert np.abs(served - expected).max() <= 1e-5 * np.abs(expected).max()
+    answer = load.answer(backbone, entry.card.input)[: export.EXPECTED]
+    np.testing.assert_allclose(entry.card.expected, answer, rtol=1e-6)
+
+
+def test_the_card_says_what_was_measured_and_how(entry, method):
+    told = entry.card
+    assert told.backbone == {
+        "builder": "tiny",
+        "options": {},
+        "parameters": method.backbone.count_params(),
+    }
+    assert told.input["size"] == 32 and told.input["smallest"] == 1
+    assert not told.input["fixed"] and told.input["channels"] == 3
+    assert told.input["mean"] == pytest.approx([0.485, 0.456, 0.406])
+    assert told.features == [
+        {"name": "block1", "channels": 8, "stride": 2},
+        {"name": "block2", "channels": 16, "stride": 4},
+        {"name": "pooled", "channels": 16, "stride": None},
+    ]
+    assert told.training["steps"] == 40 and told.training["images"] == 80
+    assert told.training["seed"] == 3 and told.training["data"] == "f00d"
+    assert [row["protocol"] for row in told.measured] == ["knn, quick", "linear, quick"]
+    knn = told.measured[0]
+    assert knn["trained"] == {"mean": 0.4, "low": None, "high": None}
+    assert knn["random"]["mean"] == 0.2 and knn["seeds"] == 1 and knn["paper"] is None
+    assert set(told.differences) == {"folded", "saved_model"}
+    assert all(far <= 1e-5 for far in told.differences.values())
+    assert "BYOL features of tiny, 16 numbers" in told.summary
+    assert "grill2020byol" in told.citation and told.created
+
+
+def test_no_path_of_this_machine_is_published(entry):
+    assert entry.card.origin == (
+        "sslzoo train byol_tiny_test 'data=npz:some data.npz#train' "
+        f"--workdir runs/{NAME}"
+    )
+    for name in ("card.json", "README.md"):
+        assert "/home" not in (entry.path / name).read_text()
+    for value, said in (
+        ("npz:/a/b/c.npz#test", "npz:c.npz#test"),
+        ("folder:~/photos", "folder:photos"),
+        ("/a/mine.py", "mine.py"),
+        ("npz:/a/b.npz+folder:/c/d", "npz:b.npz+folder:d"),
+        ("tfds:cifar10/train", "tfds:cifar10/train"),
+        ("folder:imagenet/train", "folder:imagenet/train"),
+        (0.5, 0.5),
+    ):
+        assert export.public(value) == said
+
+
+def test_who_goes_on_finds_the_whole_method(entry, method):
+    again = resume.load(registry.find(NAME, entry.path.parent))
+    for ours, theirs in zip(again.weights, method.weights):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(again.optimizer.iterations) == 3
+
+
+def test_features_alone_take_less_room_and_say_so(tmp_path, entry):
+    alone = make().export(NAME, registry=tmp_path, heads=False)
+    assert export.told(alone)["bytes"] < export.told(entry)["bytes"]
+    assert "It has no heads" in " ".join(alone.card.limits)
+    with pytest.raises(MissingFile, match="without heads"):
+        resume.load(alone)
+
+
+def test_limits_follow_from_what_is_known(entry):
+    said = " ".join(entry.card.limits)
+    assert "other sides than 32" in said and "of one run" in said
+    assert "licence of the data was not stated" in said and "weights" not in said
+
+
+def test_the_licence_of_the_weights_is_in_the_folder(entry, tmp_path):
+    assert "weights in this folder: MIT" in (entry.path / "LICENSE").read_text()
+    ours = sslzoo.export(make(), NAME, tmp_path, licences={"weights": "Apache-2.0"})
+    text = (ours.path / "LICENSE").read_text()
+    assert "Apache License" in text and "TERMS AND CONDITIONS" in text
+    with pytest.raises(UnknownName, match="Did you mean 'weights'"):
+        export.export(make(), "byol_tiny.b", tmp_path, licences={"weight": "MIT"})
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_what_was_trained_in_half_precision_is_published_in_full(tmp_path, policy):
+    method = trained(make(policy=policy))
+    entry = method.export(NAME, registry=tmp_path)
+    config = (entry.path / "config.json").read_text()
+    assert policy not in config and '"float32"' in config
+    served = tf.saved_model.load(str(entry.path / "saved_model"))
+    assert {v.dtype for v in served.variables} == {tf.float32}
+    kinds = {node.op for node in graph_nodes(served)}
+    assert "Conv2D" in kinds
+    types = {node.attr["T"].type for node in graph_nodes(served) if node.op == "Conv2D"}
+    assert types == {tf.float32.as_datatype_enum}
+
+
+def graph_nodes(served):
+    graph = served.signatures["features"].graph.as_graph_def()
+    return [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+
+
+def test_no_replica_is_needed_by_what_two_have_trained(tmp_path, two_replicas):
+    with two_replicas.scope():
+        method = make()
+    trained(method)
+    entry = method.export(NAME, registry=tmp_path)
+    served = tf.saved_model.load(str(entry.path / "saved_model"))
+    for node in graph_nodes(served):
+        assert not any(w in node.op for w in ("Collective", "Nccl", "CrossReplica"))
+    again = resume.load(entry)
+    for ours, theirs in zip(again.weights, method.weights):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_method_without_a_run_is_published_too(tmp_path):
+    entry = make().export("byol_tiny.mine", registry=tmp_path, size=48, crop=1.0)
+    assert entry.card.input["size"] == 48 and entry.card.input["crop"] == 1.0
+    assert "Nothing was measured" in " ".join(entry.card.limits)
+    assert entry.card.training["versions"]["sslzoo"] == sslzoo.__version__
+    assert not (entry.path / "recipe.py").exists()
+
+
+def test_the_models_that_are_exported_may_be_other_than_the_backbone(tmp_path):
+    """As where a paper evaluates the mean over patches: `deployable()` says."""
+
+    class Halves(Method):
+        def deployable(self):
+            images = keras.Input((None, None, 3), name="images")
+            whole = self.backbone(images)
+            flipped = self.backbone(images[:, :, ::-1])
+            pooled = (whole["pooled"] + flipped["pooled"]) / 2
+            return keras.Model(images, {**whole, "pooled": pooled}, name="halves")
+
+    globals()["Halves"] = Halves
+    method = Halves(backbones.build("tiny"), byol.example(32), name="halves")
+    entry = method.export("halves_tiny.test", registry=tmp_path)
+    again = resume.load(entry)
+    for ours, theirs in zip(again.weights, method.weights):
+        np.testing.assert_array_equal(ours, theirs)
+    images = np.random.default_rng(0).random((2, 20, 20, 3), "float32")
+    served = tf.saved_model.load(str(entry.path / "saved_model"))
+    expected = method.deployable()(images, training=False)["pooled"]
+    np.testing.assert_allclose(served(images), expected, rtol=1e-4, atol=1e-6)
+
+
+LADDER = {
+    "npz:/a/test.npz": {
+        "knn": {
+            "trained": {"mean": 0.4, "low": 0.3, "high": 0.5, "n": 3, "values": []},
+            "random": {"mean": 0.2, "low": 0.1, "high": 0.3, "n": 3, "values": []},
+            "difference": {},
+            "runs": [{"run": "a"}, {"run": "b"}, {"run": "c"}],
+            "paper": 0.7,
+        }
+    }
+}
+
+
+def test_the_ladders_rows_are_shown_in_place_of_the_quick_ones(tmp_path):
+    entry = make().export(NAME, registry=tmp_path, run=RUN, results=LADDER)
+    (row,) = entry.card.measured
+    assert row["trained"] == {"mean": 0.4, "low": 0.3, "high": 0.5}
+    assert row["seeds"] == 3 and row["paper"] == 0.7 and row["data"] == "npz:test.npz"
+    with pytest.raises(BadInput, match="not what `sslzoo evaluate"):
+        make().export(NAME, registry=tmp_path, results={"knn": 0.3})
+
+
+def test_what_is_not_itself_again_is_not_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "LIMIT", 1e-12)
+    with pytest.raises(BadInput, match="Nothing was published"):
+        trained(make()).export(NAME, registry=tmp_path)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_bare_network_is_no_method(tmp_path):
+    with pytest.raises(BadInput, match="like BYOL, not a Functional"):
+        sslzoo.export(backbones.build("tiny"), NAME, tmp_path)
+
+
+def test_a_size_that_nobody_says_is_asked_for(tmp_path):
+    method = make()
+    method.example = lambda item, seed: item
+    with pytest.raises(BadInput, match="size=224"):
+        method.export(NAME, registry=tmp_path)
+
+
+def valid(side=None):
+    """A network that needs 11 pixels a side at least; or has just one side."""
+    images = keras.Input((side, side, 3))
+    x = keras.layers.Conv2D(4, 5, name="conv")(images)
+    x = keras.layers.MaxPooling2D(3, 2)(x)
+    x = keras.layers.Conv2D(4, 3, name="conv2")(x)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, {"conv2": x, "pooled": pooled})
+
+
+def test_the_smallest_side_is_found():
+    contract = export.input_of(valid(), 64)
+    assert contract["smallest"] == 11 and not contract["fixed"]
+    assert "mean" not in contract
+    assert valid()(np.zeros((1, 11, 11, 3)))["conv2"].shape[1] == 1
+
+
+def test_a_network_of_one_size_says_so(tmp_path):
+    contract = export.input_of(valid(16))
+    assert (contract["size"], contract["smallest"], contract["fixed"]) == (16, 16, True)
+    entry = make(valid(16)).export(NAME, registry=tmp_path)
+    assert entry.card.input["fixed"]
+
+
+def test_a_name_is_made_of_the_recipe_and_its_epochs():
+    knobs = {"epochs": 8, "backbone": "resnet18"}
+    run = {
+        "recipe": "split_brain_alexnet_in1k",
+        "knobs": knobs,
+        "defaults": dict(knobs),
+    }
+    assert export.name_for(run) == "split_brain_alexnet.in1k_ep8"
+    assert export.name_for({**run, "recipe": "/a/byol_r50_x.py"}) == "byol_r50.x_ep8"
+    other = {**run, "knobs": {**knobs, "backbone": "tiny"}}
+    for wrong in (other, {**run, "recipe": "mine"}, {**run, "knobs": {}}):
+        with pytest.raises(BadInput, match="--name"):
+            export.name_for(wrong)
+
+
+def test_what_is_said_of_an_entry_is_how_it_is_loaded(entry, monkeypatch):
+    said = export.told(entry)
+    assert said["load"] == f'sslzoo.load("{entry.path}")' and said["bytes"] > 50_000
+    assert json.dumps(said)
+    monkeypatch.chdir(entry.path.parents[1])
+    here = registry.find(NAME, "models")
+    assert export.told(here)["load"] == f'sslzoo.load("./models/{NAME}")'
