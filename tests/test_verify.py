@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import types
 
 import keras
@@ -36,12 +37,15 @@ def test_each_check_says_in_a_sentence_what_it_checks():
     assert len(set(words)) == len(words)
 
 
-def test_what_the_user_has_set_is_given_back():
+def test_what_the_user_has_set_does_not_count_and_is_given_back(monkeypatch):
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         with verify.exact():
-            assert keras.config.dtype_policy().name == "float32"
+            assert verify.tried(verify.both_directions)["failure"] == ""
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert json.loads(os.environ["TF_CONFIG"]) == cluster
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -73,15 +77,28 @@ def softened(self, gradient, variable):
 
 def rate_inside_the_momentum(self, gradient, variable, rate):
     index = self._get_variable_index(variable)
-    velocity = self.velocities[index]
+    velocity, gradient = self.velocities[index], tf.cast(gradient, tf.float32)
     if not self.excluded[index]:
         gradient = self.direction(gradient + self.decay * variable, variable)
-    self.assign(velocity, self.momentum * velocity + rate * gradient)
+    step = tf.cast(rate, tf.float32) * gradient
+    self.assign(velocity, self.momentum * velocity + step)
     self.assign_sub(variable, velocity)
 
 
 def target_infers(self, images, training=True):
     return TARGET_OF(self, images, training=False)
+
+
+def target_infers_in_the_step(self, batch):
+    return self.report(
+        loss=sum(
+            byol.cosine_distance(
+                self.predict_from(self.pooled(batch[seen])),
+                self.target_of(batch[other], training=False),
+            )
+            for seen, other in (("view1", "view2"), ("view2", "view1"))
+        )
+    )
 
 
 def frozen_layers(model, fresh=False):
@@ -141,7 +158,7 @@ def from_the_start(*args, step=0, **options):
 
 
 def one_aside(size, height, width):
-    return CENTRE(size, height, width) + [0, 1, 0, 0]
+    return CENTRE(size, height, width) + np.array([0, 1, 0, 0])
 
 
 def antialiased(extent, size, interpolation, antialias):
@@ -181,7 +198,7 @@ SABOTEURS = [
     (verify.lars_by_hand, decay, "excluded", lambda path, patterns: False),
     (verify.lars_by_hand, decay, "excluded", lambda path, p: path.endswith("bias")),
     (verify.both_directions, byol, "cosine_distance", halved),
-    (verify.both_directions, byol.BYOL, "target_of", target_infers),
+    (verify.both_directions, byol.BYOL, "train_step", target_infers_in_the_step),
     (verify.target_in_training_mode, byol.BYOL, "target_of", target_infers),
     (verify.target_in_training_mode, momentum, "frozen_copy", frozen_layers),
     (verify.target_outside_the_optimizer, momentum, "frozen_copy", not_frozen),

@@ -50,7 +50,6 @@ def bundled(result, file=None):
     out.print(
         f"{names}: {result['bytes'] / 1e6:.1f} MB in {result['out']}", markup=False
     )
-    use = "it" if result["folder"] else "what is unpacked of it"
-    out.print(
-        f"On the machine without network, set SSLZOO_CACHE to {use}.", markup=False
-    )
+    where = "that folder" if result["folder"] else "the folder it is unpacked into"
+    words = f"On the machine without network, set SSLZOO_CACHE to {where}."
+    out.print(words, markup=False)
