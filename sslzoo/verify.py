@@ -256,6 +256,15 @@ def numbers(model):
     return {weight.path: np.asarray(weight, np.float64) for weight in model.weights}
 
 
+def hidden(images, backbone, projector):
+    """What a projector on `mean_colour` normalises, by NumPy; and all weights."""
+    w = {**numbers(backbone), **numbers(projector)}
+    w = {path.rpartition("projector/")[2]: value for path, value in w.items()}
+    x = np.asarray(images, np.float64).mean((1, 2))
+    x = x @ w["features/kernel"] + w["features/bias"]
+    return x @ w["hidden1/kernel"] + w["hidden1/bias"], w
+
+
 def both_directions():
     """The loss of a step is the sum over both directions, not their mean."""
     method, seen = made(), batch()
@@ -274,11 +283,7 @@ def cosines(a, b):
 def target_in_training_mode():
     """The target is in training mode: it normalises by its batch, as NumPy does."""
     method, images = made(), batch()["view1"]
-    w = {**numbers(method.target_backbone), **numbers(method.target_projector)}
-    w = {path.rpartition("projector/")[2]: value for path, value in w.items()}
-    x = np.asarray(images, np.float64).mean((1, 2))
-    x = x @ w["features/kernel"] + w["features/bias"]
-    x = x @ w["hidden1/kernel"] + w["hidden1/bias"]
+    x, w = hidden(images, method.target_backbone, method.target_projector)
     x = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) * w["norm1/gamma"] + w["norm1/beta"]
     expected = np.maximum(x, 0) @ w["out/kernel"]
     same(method.target_of(images), expected, "the target's answer", 1e-3, 1e-5)
@@ -332,13 +337,9 @@ def stopped_gradients():
 def two_passes():
     """Each view is normalised by itself, so running averages move twice in a step."""
     method, seen = made(), batch()
-    w = {**numbers(method.backbone), **numbers(method.projector)}
-    w = {path.rpartition("projector/")[2]: value for path, value in w.items()}
     moving = 0.0
     for view in ("view1", "view2"):
-        x = np.asarray(seen[view], np.float64).mean((1, 2))
-        x = x @ w["features/kernel"] + w["features/bias"]
-        x = x @ w["hidden1/kernel"] + w["hidden1/bias"]
+        x, _ = hidden(seen[view], method.backbone, method.projector)
         moving = 0.9 * moving + 0.1 * x.mean(0)
     method.train_step(seen)
     found = method.projector.get_layer("norm1").moving_mean
