@@ -174,6 +174,28 @@ def features(args):
     show(args, result, models.written)
 
 
+def bundle(args):
+    """Put models, whole, into a folder or file for a machine without network."""
+    from sslzoo.show import models
+    from sslzoo.zoo import cache, files
+
+    out = cache.bundle(args.names, args.out, registry=args.registry)
+    result = {"models": args.names, "out": str(out), "folder": out.is_dir()}
+    result["bytes"] = files.size(out) if out.is_dir() else out.stat().st_size
+    show(args, result, models.bundled)
+
+
+def verify(args):
+    """Check that what is installed here computes what the papers say."""
+    from sslzoo import verify as conformance
+    from sslzoo.show import checks, progress
+
+    with contextlib.closing(progress.Count("checks", quiet=args.json)) as count:
+        result = conformance.run(count)
+    show(args, result, checks.checks_table)
+    return 0 if result["passed"] else 1
+
+
 def bench(args):
     """Measure the speed of a part: input, views, a step, features, the linear probe."""
     from sslzoo import bench as benches
@@ -380,6 +402,18 @@ def parser():
     )
     one.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
     one.add_argument("--registry", **registry)
+
+    one = verb(bundle, "sslzoo bundle byol_r18w16 --out models.zip", tensorflow=False)
+    one.add_argument("names", nargs="+", metavar="NAME", help="of a model, or ./FOLDER")
+    one.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR|FILE",
+        help="a folder, a .zip or a .tar; there, SSLZOO_CACHE names the folder",
+    )
+    one.add_argument("--registry", **registry)
+
+    verb(verify, "sslzoo verify --json > report.json")
 
     one = verb(bench, "sslzoo bench step backbone=resnet50 batch_size=16")
     one.add_argument("what", help="views, step, features, input, linear ...")

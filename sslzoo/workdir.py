@@ -129,12 +129,23 @@ class Workdir:
         checkpoints.write_text(self.path / "result.json", text)
 
 
-def identity(name, knobs, plan):
-    """What decides a run: two with the same identity end with the same weights."""
+def versions():
+    """Of what computes here."""
     import keras
     import numpy
     import tensorflow
 
+    return {
+        "sslzoo": __version__,
+        "tensorflow": tensorflow.__version__,
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def identity(name, knobs, plan):
+    """What decides a run: two with the same identity end with the same weights."""
     path = recipe.find(name)
     text = path.read_text()
     streams = plan.streams if isinstance(plan.streams, dict) else {"": plan.streams}
@@ -148,11 +159,5 @@ def identity(name, knobs, plan):
         "data": {task: s.source.fingerprint() for task, s in streams.items()},
         "images": {task: s.source.count for task, s in streams.items()},
         "text": hashlib.sha256(text.encode()).hexdigest(),
-        "versions": {
-            "sslzoo": __version__,
-            "tensorflow": tensorflow.__version__,
-            "keras": keras.__version__,
-            "numpy": numpy.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }, text

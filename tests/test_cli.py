@@ -43,7 +43,9 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-VERBS = "train evaluate export check list info features bench sheet".split()
+VERBS = (
+    "train evaluate export check list info features bundle verify bench sheet".split()
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -41,3 +41,15 @@ def written(result, file=None):
     words = f"{result['images']} images, {result['dimensions']} numbers each, of "
     words += f"{result['model']}{revision}, {result['endpoint']}: {result['out']}"
     out.print(words, markup=False)
+
+
+def bundled(result, file=None):
+    """Prints what `sslzoo bundle` wrote, and how it is used."""
+    out = console.Console(file=file, highlight=False, soft_wrap=True)
+    names = ", ".join(result["models"])
+    out.print(
+        f"{names}: {result['bytes'] / 1e6:.1f} MB in {result['out']}", markup=False
+    )
+    where = "that folder" if result["folder"] else "the folder it is unpacked into"
+    words = f"On the machine without network, set SSLZOO_CACHE to {where}."
+    out.print(words, markup=False)
