@@ -85,6 +85,7 @@ def export(args):
     from sslzoo import runner, workdir
     from sslzoo.show import progress
     from sslzoo.zoo import export as exports
+    from sslzoo.zoo import run as runs
 
     licences = dict(pair(word, "licence=NAME", "weights=MIT") for word in args.licence)
     folder = workdir.Workdir(args.workdir)
@@ -92,9 +93,10 @@ def export(args):
     run["recipe_text"] = (folder.path / "recipe.py").read_text()
     took = {row["epoch"]: row.get("seconds", 0) for row in folder.timing()}
     run["seconds"] = round(sum(took.values()))  # A resumed epoch is told twice.
-    name = args.name or exports.name_for(run)
+    name = args.name or runs.name_for(run)
     results = read_results(args.results, args.workdir) if args.results else None
     method, plan = runner.trained(folder)
+    run["about"] = plan.about(results or ())
     probe = next(iter(plan.probes.values()), None)
     entry = exports.export(
         method,

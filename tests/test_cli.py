@@ -156,6 +156,9 @@ def test_a_run_is_published_and_its_loading_said(capsys, trained, tmp_path):
     assert told["differences"]["saved_model"] < 1e-4
     card = json.loads((tmp_path / "models/byol_tiny.toy/card.json").read_text())
     assert card["measured"][0]["trained"]["mean"] == measured
+    assert card["measured"][0]["data"] == "toy world, test"
+    kept = json.loads((tmp_path / "models/byol_tiny.toy/results.json").read_text())
+    assert kept["toy world, test"]["knn"]["trained"]["mean"] == measured
     assert card["training"]["steps"] == 4 and card["training"]["seconds"] >= 0
     assert card["input"]["size"] == 32 and card["input"]["crop"] == 1.0
     assert card["licences"]["weights"] == "MIT" and card["summary"] == "A test."
@@ -176,6 +179,10 @@ def test_what_is_published_is_told_to_a_person(capsys, trained, tmp_path, monkey
     code, out, _ = run(capsys, "export", trained, "--name", "byol_tiny.toy")
     assert code == 0 and 'sslzoo.load("byol_tiny.toy")' in out
     assert "savedmodels/byol_tiny.toy: revision 1" in out and "saved_model" in out
+    assert "data: Apache-2.0; weights: Apache-2.0" in out  # Of the toy world.
+    page = (tmp_path / "savedmodels/byol_tiny.toy/README.md").read_text()
+    assert "it is not for photographs" in page and "none published" in page
+    assert "images of toy world, train" in page and "Grill et al. 2020" in page
     words = ["export", trained, "--name", "byol_tiny.toy", "--licence", "MIT"]
     code, _, err = run(capsys, *words)
     assert code == 1 and "write licence=NAME, like weights=MIT" in err
