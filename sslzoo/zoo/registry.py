@@ -45,16 +45,17 @@ class _Replaced(Exception):
 
 def folders(cache_dir=None):
     """The registries that are looked into, in this order: here, the cache, our own."""
-    package, first = pathlib.Path(__file__).parents[1], {}
-    for place in (
-        pathlib.Path("savedmodels"),
-        cache.folder(cache_dir),
-        package.parent / "savedmodels",  # Of a checkout.
-        package / "savedmodels",  # Of what was installed.
-    ):
+    first = {}
+    for place in (pathlib.Path("savedmodels"), cache.folder(cache_dir), *packaged()):
         if place.is_dir():
             first.setdefault(place.resolve(), place)
     return list(first.values())
+
+
+def packaged():
+    """Where the models lie that come with the package: a checkout, or installed."""
+    package = pathlib.Path(__file__).parents[1]
+    return package.parent / "savedmodels", package / "savedmodels"
 
 
 def cards(registry=None, cache_dir=None):
