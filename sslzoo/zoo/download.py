@@ -147,7 +147,10 @@ class _Part:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise CannotFetch(f"Cannot trust {self.url}: {reason}.") from None
+                raise CannotFetch(
+                    f"Cannot trust {self.url}: {reason}. If your network has a "
+                    "certificate of its own, SSL_CERT_FILE=FILE names it."
+                ) from None
             if isinstance(reason, TimeoutError):
                 reason = f"no byte for {self.timeout} seconds"
             raise _Passing(str(reason) or type(reason).__name__) from None
