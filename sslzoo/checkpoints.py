@@ -98,6 +98,11 @@ def write_text(path, text):
     """Replaces the file `path` at once, so that a reader never sees half of it."""
     path = pathlib.Path(path)
     draft = path.with_name(f".{path.name}.writing")
-    with disk.synced(draft) as file:
-        file.write(text.encode())
-    os.replace(draft, path)
+    try:
+        with disk.synced(draft) as file:
+            file.write(text.encode())
+        os.replace(draft, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise

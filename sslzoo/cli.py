@@ -38,7 +38,7 @@ def train(args):
         result["report"] = str(report.write(folder, method=method, plan=plan))
     show(args, result, progress.result_table)
     if args.report and not args.json:
-        print(f"Report: {result['report']}")
+        report_line(result)
 
 
 def evaluate(args):
@@ -80,11 +80,23 @@ def evaluate(args):
     show(args, results, progress.ladder_table)
 
 
+def report(args):
+    """Write the page of a run again: report.html, also with features of a folder."""
+    from sslzoo import runner, workdir
+    from sslzoo.show import report as reports
+
+    folder = workdir.Workdir(args.workdir)
+    method, plan = runner.trained(folder)
+    path = reports.write(folder, args.out, method, plan, args.features)
+    show(args, {"report": str(path)}, report_line)
+
+
 def export(args):
     """Publish a trained run as a model: features to be loaded by its name."""
     from sslzoo import runner, workdir
     from sslzoo.show import progress
     from sslzoo.zoo import export as exports
+    from sslzoo.zoo import run as runs
 
     licences = dict(pair(word, "licence=NAME", "weights=MIT") for word in args.licence)
     folder = workdir.Workdir(args.workdir)
@@ -92,9 +104,10 @@ def export(args):
     run["recipe_text"] = (folder.path / "recipe.py").read_text()
     took = {row["epoch"]: row.get("seconds", 0) for row in folder.timing()}
     run["seconds"] = round(sum(took.values()))  # A resumed epoch is told twice.
-    name = args.name or exports.name_for(run)
+    name = args.name or runs.name_for(run)
     results = read_results(args.results, args.workdir) if args.results else None
     method, plan = runner.trained(folder)
+    run["about"] = plan.about(results or ())
     probe = next(iter(plan.probes.values()), None)
     entry = exports.export(
         method,
@@ -205,10 +218,13 @@ def bench(args):
 
 
 def sheet(args):
-    """Draw a contact sheet of the toy world."""
+    """Draw a contact sheet of the toy world, or make a folder of its pictures."""
     from sslzoo.show import sheet as sheets
 
-    print(sheets.toyworld_sheet(args.out))
+    if args.folder:
+        print(sheets.toyworld_folder(args.folder, args.count))
+    else:
+        print(sheets.toyworld_sheet(args.out))
 
 
 def show(args, result, draw):
@@ -217,6 +233,10 @@ def show(args, result, draw):
         print(json.dumps(result))
     else:
         draw(result)
+
+
+def report_line(result):
+    print(f"Report: {result['report']}")
 
 
 def read_results(file, run):
@@ -341,6 +361,15 @@ def parser():
     one.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
     one.add_argument("--out", metavar="FILE", help="write the result as JSON too")
 
+    one = verb(report, "sslzoo report runs/first --features runs/first/features.npz")
+    one.add_argument("workdir", metavar="RUN", help="the workdir of a run")
+    one.add_argument(
+        "--features",
+        metavar="FILE",
+        help="of sslzoo features: shows the model, and neighbours among the pictures",
+    )
+    one.add_argument("--out", metavar="FILE", help="the page (RUN/report.html)")
+
     one = verb(export, "sslzoo export runs/first --name byol_r18w16.toyworld_ep40")
     one.add_argument("workdir", metavar="RUN", help="the workdir of a run that ended")
     one.add_argument("--name", help="<method>_<arch>.<tag> (made of recipe and epochs)")
@@ -420,9 +449,21 @@ def parser():
     one.add_argument("knobs", nargs="*", metavar="knob=value")
 
     one = verb(
-        sheet, "sslzoo sheet --out toyworld.png", json_words=None, tensorflow=False
+        sheet,
+        "sslzoo sheet --folder toyworld --count 200",
+        json_words=None,
+        tensorflow=False,
     )
-    one.add_argument("--out", default="toyworld.png", metavar="FILE")
+    where = one.add_mutually_exclusive_group()
+    where.add_argument(
+        "--out", default="toyworld.png", metavar="FILE", help="the sheet (toyworld.png)"
+    )
+    where.add_argument(
+        "--folder", metavar="DIR", help="of PNG files instead, one folder a class"
+    )
+    one.add_argument(
+        "--count", type=int, default=200, metavar="N", help="pictures in DIR (200)"
+    )
     return top
 
 

@@ -6,6 +6,7 @@ import pathlib
 import types
 from collections.abc import Callable
 
+from sslzoo.data import terms
 from sslzoo.data.base import has_labels, labelled
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
@@ -46,6 +47,8 @@ class Recipe:
         probes: name -> Probe, tried every `probe_every` epochs and at the end.
         precision: Keras' policy: "float32", "mixed_bfloat16" or "mixed_float16".
         seed: of weights, order and augmentation.
+        setting: of its method's `figures`, the one that it repeats, if any: then its
+            scores may stand beside what was published.
     """
 
     streams: Stream | dict[str, Stream]
@@ -58,6 +61,7 @@ class Recipe:
     probes: dict[str, Probe] = dataclasses.field(default_factory=dict)
     probe_every: int = 0
     seed: int = 0
+    setting: str = ""
 
     def __post_init__(self):
         if self.steps < 1:
@@ -72,6 +76,33 @@ class Recipe:
         streams = self.streams
         first = next(iter(streams.values())) if isinstance(streams, dict) else streams
         return max(1, first.steps_per_epoch // self.accumulate)
+
+    def about(self, tried=()):
+        """What a card says of its images, as `zoo.export` takes it.
+
+        Args:
+            tried: data specs of images, beside its probes, that it was measured on.
+        """
+        streams = self.streams if isinstance(self.streams, dict) else {"": self.streams}
+        shown = {task: stream.source.name for task, stream in streams.items()}
+        known = {terms.of(name) for name in shown.values()}
+        of = known.pop() if len(known) == 1 else terms.Terms()
+        tests = {key: key for key in tried}
+        tests |= {key: probe.test.name for key, probe in self.probes.items()}
+        told = {key: _words(key, name) for key, name in tests.items()}
+        return {
+            "licences": {"weights": of.weights, "data": of.licence},
+            "limits": list(of.limits),
+            "learned_from": {k: terms.words(name) or name for k, name in shown.items()},
+            # Two sets that would have one name keep their own.
+            "measured_on": told if len(set(told.values())) == len(told) else {},
+            "setting": self.setting,
+        }
+
+
+def _words(key, name):
+    """What to call the images `name` that a recipe calls `key`."""
+    return terms.words(name) or (key if name in ("", key) else f"{key} ({name})")
 
 
 def load(name, **knobs):

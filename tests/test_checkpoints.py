@@ -100,3 +100,10 @@ def test_a_text_is_replaced_whole(tmp_path):
     checkpoints.write_text(path, json.dumps({"new": 1}))
     assert json.loads(path.read_text()) == {"new": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["history.jsonl"]
+
+
+def test_a_text_that_cannot_be_put_there_leaves_nothing(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        checkpoints.write_text(tmp_path / "page.html", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]

@@ -44,8 +44,8 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
 
 
 VERBS = (
-    "train evaluate export check list info features bundle verify bench sheet".split()
-)
+    "train evaluate report export check list info features bundle verify bench sheet"
+).split()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -102,6 +102,9 @@ def test_knobs_may_stand_behind_the_options(capsys, tmp_path):
         ("train byol_r50_folder --workdir w --strategy mirored", "'mirrored'"),
         ("train byol_r50_folder --workdir w --strategy multiworker", "TF_CONFIG"),
         ("evaluate nowhere", "nowhere is not the workdir of a run"),
+        ("report nowhere", "nowhere is not the workdir of a run"),
+        ("report nowhere --features none.npz", "nowhere is not the workdir"),
+        ("sheet --folder scenes --count 0", "must be 1 or more"),
         ("export nowhere", "nowhere is not the workdir of a run"),
         ("check nowhere", "nowhere"),
         ("bench stp", "Did you mean 'step'?"),
@@ -156,6 +159,9 @@ def test_a_run_is_published_and_its_loading_said(capsys, trained, tmp_path):
     assert told["differences"]["saved_model"] < 1e-4
     card = json.loads((tmp_path / "models/byol_tiny.toy/card.json").read_text())
     assert card["measured"][0]["trained"]["mean"] == measured
+    assert card["measured"][0]["data"] == "toy world, test"
+    kept = json.loads((tmp_path / "models/byol_tiny.toy/results.json").read_text())
+    assert kept["toy world, test"]["knn"]["trained"]["mean"] == measured
     assert card["training"]["steps"] == 4 and card["training"]["seconds"] >= 0
     assert card["input"]["size"] == 32 and card["input"]["crop"] == 1.0
     assert card["licences"]["weights"] == "MIT" and card["summary"] == "A test."
@@ -176,9 +182,60 @@ def test_what_is_published_is_told_to_a_person(capsys, trained, tmp_path, monkey
     code, out, _ = run(capsys, "export", trained, "--name", "byol_tiny.toy")
     assert code == 0 and 'sslzoo.load("byol_tiny.toy")' in out
     assert "savedmodels/byol_tiny.toy: revision 1" in out and "saved_model" in out
+    assert "data: Apache-2.0; weights: Apache-2.0" in out  # Of the toy world.
+    page = (tmp_path / "savedmodels/byol_tiny.toy/README.md").read_text()
+    assert "it is not for photographs" in page and "none published" in page
+    assert "images of toy world, train" in page and "Grill et al. 2020" in page
     words = ["export", trained, "--name", "byol_tiny.toy", "--licence", "MIT"]
     code, _, err = run(capsys, *words)
     assert code == 1 and "write licence=NAME, like weights=MIT" in err
+
+
+def test_the_page_of_a_run_can_be_written_again(capsys, trained, tmp_path):
+    """Which `train --report` writes too, to the byte."""
+    code, out, _ = run(capsys, *TRAIN, "--workdir", trained, "--report")
+    assert code == 0 and f"Report: {trained / 'report.html'}" in out
+    first = (trained / "report.html").read_bytes()
+    code, out, _ = run(capsys, "report", trained, "--out", tmp_path / "again.html")
+    assert code == 0 and out == f"Report: {tmp_path / 'again.html'}\n"
+    assert (tmp_path / "again.html").read_bytes() == first
+    (trained / "report.html").unlink()
+    code, out, _ = run(capsys, "report", trained, "--json")
+    assert code == 0 and json.loads(out) == {"report": f"{trained / 'report.html'}"}
+    assert (trained / "report.html").read_bytes() == first
+
+
+def test_a_run_without_a_checkpoint_has_no_page_yet(capsys, trained, tmp_path):
+    for name in ("run.json", "recipe.py"):
+        (tmp_path / name).write_text((trained / name).read_text())
+    code, _, err = run(capsys, "report", tmp_path)
+    assert code == 1 and "has no checkpoint yet. To train it: sslzoo train" in err
+
+
+def test_a_model_loaded_by_its_name_is_shown_on_the_page_of_its_run(
+    capsys, trained, tmp_path, monkeypatch
+):
+    """The first minute: export, pictures, features, and neighbours among them."""
+    monkeypatch.chdir(tmp_path)
+    name, models = "byol_tiny.toyworld", ("--registry", "models")
+    for revision in (1, 2):
+        words = ["export", trained, "--name", name, *models, "--json"]
+        code, out, _ = run(capsys, *words)
+        assert code == 0 and json.loads(out)["revision"] == revision
+    code, out, _ = run(capsys, "sheet", "--folder", "scenes", "--count", 24)
+    assert code == 0 and out == "scenes\n"
+    code, _, _ = run(capsys, "features", name, "scenes", "x.npz", *models)
+    assert code == 0
+    words = ["report", trained, "--features", "x.npz", "--out", "page.html"]
+    assert run(capsys, *words)[0] == 0
+    page = (tmp_path / "page.html").read_text()
+    assert f"<strong>{name}, revision 2</strong> made 16 numbers" in page
+    assert "those of this run, to the bit" in page
+    code, _, err = run(capsys, *words[:3], "y.npz")
+    assert code == 1 and err == "sslzoo: No such file: y.npz.\n"
+    (tmp_path / "y.npz").write_text("none")
+    code, _, err = run(capsys, *words[:3], "y.npz")
+    assert code == 1 and "y.npz is no file of features" in err and err.count("\n") == 1
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):

@@ -14,6 +14,8 @@ import zipfile
 import pytest
 
 import sslzoo
+from sslzoo import backbones
+from sslzoo.methods import byol
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PARTS = ("sslzoo", "train", "savedmodels", "tests", "tools", "docs", ".ci")
@@ -22,6 +24,16 @@ HOMES = {
     "sslzoo": "sslzoo",
     "train": "sslzoo/train",
     "savedmodels": "sslzoo/savedmodels",
+}
+MODEL = "byol_tiny.toy_ep1"
+RUN = {
+    "recipe": "byol_tiny_toy",
+    "knobs": {},
+    "seed": 0,
+    "steps": 1,
+    "images": {"": 8},
+    "data": {"": "f00d"},
+    "versions": {},
 }
 NAMES = {
     "PIL": "pillow",
@@ -40,20 +52,18 @@ def build(folder, *kinds):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A copy, since a build leaves traces; with one more model, as they come."""
+    """A copy, since a build leaves traces; with one more model, as it is shipped."""
     copy = tmp_path_factory.mktemp("source")
     hidden = shutil.ignore_patterns("__pycache__", ".*_cache")
     for part in PARTS:
         shutil.copytree(ROOT / part, copy / part, ignore=hidden)
     for file in FILES:
         shutil.copy(ROOT / file, copy)
-    variables = (
-        copy / "savedmodels" / "byol_tiny.toy_v1.0" / "saved_model" / "variables"
-    )
-    variables.mkdir(parents=True)
-    (variables / "variables.data-00000-of-00001").write_bytes(bytes(range(256)))
-    (variables.parents[1] / "recipe.py").write_text("def recipe(): ...")
-    (variables.parents[1] / "SHA256SUMS").touch()
+    method = byol.BYOL(backbones.build("tiny"), 1, byol.example(32), hidden=16)
+    run = {"recipe_text": "def recipe(): ...\n", **RUN}
+    for _ in range(2):  # What is not of the newest revision stays at home.
+        method.export(MODEL, registry=copy / "savedmodels", run=run, heads=False)
+    assert (copy / "savedmodels" / ".revisions" / MODEL / "1").is_dir()
     return copy
 
 
@@ -140,24 +150,63 @@ def imports(file):
             yield node.module.partition(".")[0]
 
 
-def test_an_unpacked_wheel_alone_finds_the_recipes_by_name(wheel, tmp_path):
-    home, empty = tmp_path / "site", tmp_path / "empty"
+@pytest.fixture(scope="module")
+def alone(wheel, tmp_path_factory):
+    """Runs Python with the unpacked wheel, in an empty folder, without a network."""
+    home, empty = (tmp_path_factory.mktemp(name) for name in ("site", "empty"))
     wheel.extractall(home)
-    empty.mkdir()
-    code = (
+    models = home / "sslzoo" / "savedmodels"  # Beside their recipes pip does this.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", models], check=True)
+    assert list(models.rglob("*.pyc"))
+
+    def run(code):
+        done = subprocess.run(
+            [sys.executable, "-c", NO_NETWORK + code],
+            cwd=empty,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(home),
+                "SSLZOO_CACHE": str(empty / "cache"),
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return home, json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+NO_NETWORK = """
+import socket
+def refuse(*_): raise OSError("this machine has no network")
+socket.socket.connect = socket.getaddrinfo = refuse
+"""
+
+
+def test_an_unpacked_wheel_alone_finds_the_recipes_by_name(alone):
+    home, (module, names, files) = alone(
         "import json; from sslzoo import recipe;"
         "print(json.dumps([recipe.__file__, recipe.names(),"
         "[str(recipe.find(name)) for name in recipe.names()]]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=empty,
-        env={**os.environ, "PYTHONPATH": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    module, names, files = json.loads(done.stdout.splitlines()[-1])
     assert module == str(home / "sslzoo" / "recipe.py")
     assert names == sorted(path.stem for path in (ROOT / "train").glob("*_*.py"))
     assert files == [str(home / "sslzoo" / "train" / f"{name}.py") for name in names]
+
+
+def test_an_unpacked_wheel_alone_lists_its_models_and_loads_one_by_its_name(
+    alone, source
+):
+    _, rows = alone("from sslzoo import cli; cli.main(['list', '--json'])")
+    shipped = {path.parent.name for path in source.glob("savedmodels/*/card.json")}
+    assert {row["name"] for row in rows} == shipped and MODEL in shipped
+    home, (place, shape, revision) = alone(
+        "import json, numpy, sslzoo; from sslzoo.zoo import registry;"
+        f"model = sslzoo.load({MODEL!r});"
+        "features = model(numpy.zeros((2, 32, 32, 3), 'float32'));"
+        f"entry = registry.find({MODEL!r});"
+        "print(json.dumps([str(entry.path), [*features.shape], entry.card.revision]))"
+    )
+    assert place == str(home / "sslzoo" / "savedmodels" / MODEL)
+    assert shape == [2, 16] and revision == 2

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from sslzoo import recipe, runner
+from sslzoo.data import sources
 from sslzoo.errors import BadInput, MissingFile, UnknownName
+from sslzoo.methods import byol
+from sslzoo.methods.base import Method
 
 RECIPES = sorted(pathlib.Path(__file__).parents[1].glob("train/*_*.py"))
 RECIPES = [path for path in RECIPES if not path.name.startswith("_")]
@@ -84,3 +87,49 @@ def test_ones_own_pictures_can_be_probed_on_those_with_labels(tmp_path):
     assert plan.probes["synthetic:8"].test.count == 6 and plan.probe_every == 10
     with pytest.raises(BadInput, match="wants both"):
         recipe.load("byol_r50_folder", **{**knobs, "labelled": "synthetic:8"})
+
+
+def test_a_recipe_knows_the_terms_of_its_images():
+    """Of others than those that it names, it says nothing."""
+    plan = small(recipe.find("byol_r18w16_toyworld"))
+    toy = plan.about(["npz:a.npz#x"])
+    assert toy["licences"] == {"weights": "Apache-2.0", "data": "Apache-2.0"}
+    assert "not for photographs" in " ".join(toy["limits"])
+    assert toy["learned_from"] == {"": "toy world, train"} and not toy["setting"]
+    assert toy["measured_on"] == {
+        "toyworld": "toy world, test",
+        "npz:a.npz#x": "npz:a.npz#x",
+    }
+    # Else one of the two would be lost.
+    assert not plan.about(["toyworld:test"])["measured_on"]
+    other = small(recipe.find("byol_r18w16_cifar10")).about()
+    assert set(other["licences"].values()) == {"not stated"} and not other["limits"]
+    assert other["measured_on"] == {"cifar10": "cifar10 (synthetic:8)"}
+
+
+@pytest.mark.parametrize(
+    "name, knobs", [("byol_r50_in1k", {"epochs": 300}), ("byol_r18_imagenette", {})]
+)
+def test_only_the_settings_of_the_paper_may_stand_beside_its_figures(
+    name, knobs, monkeypatch
+):
+    source = sources.Synthetic(300 * 4096)
+    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    plan = recipe.load(name, **knobs)
+    assert plan.setting in {figure["setting"] for figure in byol.BYOL.figures}
+    assert not recipe.load(name, **knobs, image_size=64).setting
+    assert not small(recipe.find(name)).setting
+
+
+def test_every_method_with_a_paper_has_figures_of_it():
+    methods = [found for found in every(Method) if found.citation]
+    assert byol.BYOL in methods
+    for method in methods:
+        for figure in method.figures:
+            words = [figure[k] for k in ("setting", "data", "protocol", "source")]
+            assert all(words) and 0 < figure["value"] < 1
+        assert method.figures, method
+
+
+def every(kind):
+    return [kind, *(sub for direct in kind.__subclasses__() for sub in every(direct))]

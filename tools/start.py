@@ -1,12 +1,12 @@
 """From a fresh checkout to a first result, by one command and plain Python.
 
-    python3 tools/start.py demo                  train on the embedded data: runs/first
+    python3 tools/start.py demo [FOLDER]         train, export, features, a page of it
     python3 tools/start.py test [ARGUMENT ...]   lint, format, and pytest ARGUMENT ...
 
 Both make .venv beside the source and install the project into it, once, and again when
 setup.py or pyproject.toml have changed. Nothing outside the checkout is touched, but
 for Debian's package of Python's venv: where it is missing and we are root, apt
-installs it.
+installs it. What the demo makes goes to runs/; run again, it goes on where it was.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,11 +25,38 @@ VENV = ROOT / ".venv"
 # What .venv was made from. Written last: while it is empty, .venv is not to be trusted.
 STAMP = VENV / "made-by-start.json"
 
+RUN, FEATURES, PAGE = "runs/first", "runs/first/features.npz", "runs/first/report.html"
+MODELS, MODEL = "runs/models", "byol_r18w16.toyworld"
+SCENES = "runs/toyworld"
 
-def demo():
+
+def demo(folder=None):
+    """From no data to neighbours among pictures, a step at a time, each shown."""
+    if folder is not None and not os.path.isdir(folder):
+        fail(f"{folder} is no folder. Give one of pictures, or none.")
+    pictures = SCENES if folder is None else os.path.abspath(folder)
     install("")
-    recipe = "byol_r18w16_toyworld"
-    return run(tool("sslzoo"), "train", recipe, "--workdir", "runs/first", "--report")
+    step("Train, without labels", f"train byol_r18w16_toyworld --workdir {RUN}")
+    # Not into savedmodels/: git keeps that.
+    words = f"export {RUN} --name {MODEL} --registry {MODELS}"
+    step("Make a model of the run, with a name", words)
+    step("The models that there are", f"list --registry {MODELS}")
+    if folder is None and not (ROOT / SCENES).exists():
+        step("Make a folder of pictures", f"sheet --folder {SCENES}")
+    (ROOT / FEATURES).unlink(missing_ok=True)  # Of a demo before; it is not written on.
+    words = f"features {MODEL} {shlex.quote(pictures)} {FEATURES} --registry {MODELS}"
+    step("Load the model by its name: features of pictures", words)
+    step("All of it on a page", f"report {RUN} --features {FEATURES}")
+    say("to type such lines yourself: source .venv/bin/activate")
+    say(f"the page: {ROOT / PAGE}")
+
+
+def step(why, words):
+    """Shows a line of sslzoo to learn from, and runs it; ends here if it fails."""
+    print(f"\n# {why}\n$ sslzoo {words}", file=sys.stderr, flush=True)
+    code = run(tool("sslzoo"), *shlex.split(words))
+    if code:
+        sys.exit(code)
 
 
 def test(*arguments):
@@ -152,12 +180,13 @@ def fail(words, code=1):
 def main(arguments):
     if sys.version_info < (3, 11):  # noqa: UP036 (any Python may be tried)
         fail(f"this needs Python 3.11 or later; here is {sys.version.split()[0]}.")
-    if arguments == ["demo"]:
-        return demo()
-    if arguments[:1] == ["test"]:
-        return test(*arguments[1:])
+    verb, rest = "".join(arguments[:1]), arguments[1:]
+    if verb == "demo" and len(rest) < 2 and not "".join(rest).startswith("-"):
+        return demo(*rest)
+    if verb == "test":
+        return test(*rest)
     print(__doc__.strip())
-    return 0 if arguments in (["-h"], ["--help"]) else 2
+    return 0 if arguments[-1:] in (["-h"], ["--help"]) else 2
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ def recipe(
     warmup = min(10 * source.count // batch_size, steps // 2)
     rate = schedules.WarmupCosine(base_rate * batch_size / 256, steps, warmup)
     example = byol.example(image_size)
+    theirs = "tfds:imagenette@160px-v2/train", "resnet18", 128, 256, 1000
+    repeats = (data, backbone, image_size, batch_size, epochs) == theirs
+    setting = "ResNet-18, Imagenette at 128 pixels, 1000 epochs"
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: byol.BYOL(
@@ -59,4 +62,5 @@ def recipe(
         probes={"imagenette": Probe(source, sources.from_spec(test), image_size)},
         probe_every=probe_every,
         seed=seed,
+        setting=setting if repeats else "",
     )

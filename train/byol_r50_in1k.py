@@ -59,6 +59,8 @@ def recipe(
     warmup = min(10 * source.count // images, steps // 2)
     rate = schedules.WarmupCosine(base_rate * images / 256, steps, warmup)
     example = byol.example(image_size)
+    theirs = "tfds:imagenet2012/train", "resnet50", 224, 4096, 0
+    repeats = (data, backbone, image_size, images, stop_after) == theirs
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: byol.BYOL(
@@ -69,4 +71,5 @@ def recipe(
         accumulate=accumulate,
         precision=precision,
         seed=seed,
+        setting=f"ResNet-50, ImageNet, {epochs} epochs" if repeats else "",
     )

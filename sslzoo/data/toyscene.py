@@ -88,24 +88,16 @@ STUFF = (
     Kind("rock", shapes.rock, 0.95, 0.8, STONES, STONES),
 )
 
-# Colour, and how strong, how wide and how deep its texture is.
+# Colour, and how strong, how wide and how deep its texture is. The two on land are as
+# bright as each other: what a network finds first should be the things.
 GROUNDS = {
     "grass": ([0.34, 0.5, 0.2], 0.13, 0.5, 0.25),
-    "straw": ([0.66, 0.56, 0.3], 0.12, 0.5, 0.25),
-    "earth": ([0.46, 0.35, 0.25], 0.12, 0.35, 0.35),
-    "sand": ([0.83, 0.74, 0.56], 0.06, 0.15, 0.5),
-    "snow": ([0.88, 0.91, 0.96], 0.035, 0.12, 0.2),
+    "straw": ([0.49, 0.42, 0.22], 0.13, 0.5, 0.25),
     "water": ([0.24, 0.42, 0.52], 0.12, 0.07, 0.7),
 }
-LAND = ("grass", "straw", "earth", "sand", "snow")
-# The sky above, the sky at the horizon, the light, and how hard shadows are.
-HOURS = (
-    ([0.3, 0.52, 0.84], [0.75, 0.86, 0.94], [1.0, 1.0, 0.98], 0.5),
-    ([0.45, 0.6, 0.8], [0.95, 0.85, 0.75], [1.04, 0.97, 0.86], 0.4),
-    ([0.62, 0.66, 0.7], [0.82, 0.83, 0.84], [0.88, 0.91, 0.95], 0.15),
-    ([0.36, 0.36, 0.6], [0.98, 0.64, 0.42], [1.0, 0.82, 0.7], 0.35),
-    ([0.16, 0.24, 0.45], [0.55, 0.55, 0.7], [0.66, 0.74, 0.94], 0.2),
-)
+LAND = ("grass", "straw")
+SKY_ABOVE = np.float32([0.3, 0.52, 0.84])
+SKY_LOW = np.float32([0.75, 0.86, 0.94])  # At the horizon; and what haze fades to.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +134,6 @@ class Scene:
     beyond: str
     border: float
     road: tuple[float, float] | None
-    hour: int
     hills: np.ndarray
     knobs: np.ndarray
     pan: float
@@ -189,7 +180,7 @@ def compose(draw):
 
     wet = kind.place == "water" and (kind.name == "boat" or draw.random() < 0.8)
     near = "water" if wet else LAND[draw.integers(len(LAND))]
-    beyond = (*LAND, "water", near)[draw.integers(len(LAND) + 2)]
+    beyond = "water" if draw.random() < 0.25 else near
     border = horizon + draw.uniform(0.1, 0.6) * (min(foot, 0.95) - horizon)
     if kind.place == "air":
         border = draw.uniform(horizon + 0.05, 0.9)
@@ -201,10 +192,9 @@ def compose(draw):
     if kind.place == "land" and draw.random() < chance:
         wide = draw.uniform(0.35, 0.6) * (foot - horizon)
         road = (foot - wide, foot + 0.5 * wide)
-    hour = int(draw.integers(len(HOURS)))
-    hills, knobs = draw.random((2, 6), np.float32), draw.random(16, np.float32)
+    hills, knobs = draw.random((2, 6), np.float32), draw.random(12, np.float32)
     pan = float(draw.choice((-1, 1)) * draw.uniform(0.006, 0.025))
-    return Scene(things, *around, road, hour, hills, knobs, pan)
+    return Scene(things, *around, road, hills, knobs, pan)
 
 
 def _neighbours(draw, main, horizon, focal, height, near, beyond, border):
@@ -242,22 +232,21 @@ def backdrop(scene, u, v, pan):
     """Sky, hills and ground: colours `[h, w, 3]` and depths `[h, w]` in metres."""
     k, pixel = scene.knobs, v[1] - v[0]
     horizon = np.float32(scene.horizon)
-    above, low, _, hardness = (np.float32(part) for part in HOURS[scene.hour])
     u = u - pan
     sky = np.clip(v / horizon, 0, 1)[:, None, None] ** 1.3
-    rgb = (above + sky * (low - above)) * np.ones((1, len(u), 1), np.float32)
+    rgb = np.repeat(SKY_ABOVE + sky * (SKY_LOW - SKY_ABOVE), len(u), axis=1)
     depth = np.full((len(v), len(u)), FAR, np.float32)
 
     # The sun is always on the left, as in a painting: its glow fades to the right.
-    across, down = (u - 0.1 - 0.1 * k[8])[None], (v / horizon - 0.3)[:, None]
-    glow = (0.15 + hardness) * np.exp(-5 * across**2 - down**2)
+    across, down = (u - 0.15)[None], (v / horizon - 0.3)[:, None]
+    glow = 0.65 * np.exp(-5 * across**2 - down**2)
     rgb += glow[..., None] * np.float32([0.5, 0.36, 0.12])
 
     top = int(np.clip(np.ceil(horizon / pixel), 1, len(v)))
     stretch = np.clip((horizon - v[:top]) + 0.12, 0.1, 1)[:, None]
     clouds = noise(u[None] * 0.16 / stretch + 9 + k[0], 0.07 / stretch + k[1], 3.0)
-    cover = np.clip((clouds - 1.6 * k[2]) * 1.2, 0, 0.85)[..., None]
-    rgb[:top] += cover * (0.5 * (low + 1) - rgb[:top])
+    cover = np.clip((clouds - 0.8) * 1.2, 0, 0.85)[..., None]
+    rgb[:top] += cover * (0.5 * (SKY_LOW + 1) - rgb[:top])
 
     for layer, hill in enumerate(scene.hills):
         ridge = noise(u * (0.08 + 0.2 * hill[0]) + 9 + hill[1], hill[2] + u * 0, 3.2)
@@ -269,18 +258,18 @@ def backdrop(scene, u, v, pan):
         tone = LEAVES[int(hill[5] * 4)] if hill[4] > 0.2 else STONES[int(hill[5] * 3)]
         haze = 0.65 - 0.35 * layer
         speck = 1 + 0.12 * noise(u[None] * 0.7 + 9, v[:, None] * 1.4, 1.0)[..., None]
-        colour = (tone * speck) * (1 - haze) + low * haze
+        colour = (tone * speck) * (1 - haze) + SKY_LOW * haze
         rgb += inside[..., None] * (colour - rgb)
         depth[inside > 0.5] = FAR * (0.9 - 0.3 * layer)
 
     start = min(int(np.floor(horizon / pixel)), len(v) - 1)
     below = np.maximum(v[start:] - horizon, pixel / 2)[:, None]
     across, ahead = (u[None] - 0.5) / below, 1 / below
-    colour = _ground(scene, scene.near, across, ahead, below, low)
+    colour = _ground(scene, scene.near, across, ahead, below)
     if scene.beyond != scene.near:
-        shore = 0.02 * noise(u * 0.3 + 9 + k[3], k[4] + u * 0, 2.5)
+        shore = 0.02 * noise(u * 0.3 + 9 + k[2], k[3] + u * 0, 2.5)
         past = np.clip(0.5 + (scene.border + shore - v[start:, None]) / pixel, 0, 1)
-        other = _ground(scene, scene.beyond, across, ahead, below, low)
+        other = _ground(scene, scene.beyond, across, ahead, below)
         colour += past[..., None] * (other - colour)
     if scene.road is not None:
         far, close = scene.road
@@ -288,7 +277,7 @@ def backdrop(scene, u, v, pan):
         edge = np.minimum(rows - far, close - rows) / pixel
         asphalt = 0.42 + 0.06 * noise(across * 0.6 + 9, ahead * 0.4, 0.5)
         dash = np.abs(rows - (far + 0.42 * (close - far))) - 0.07 * (close - far)
-        dashes = (dash < 0) & (np.sin(across * 9 + 6 * k[5]) > 0)
+        dashes = (dash < 0) & (np.sin(across * 9 + 6 * k[4]) > 0)
         asphalt = np.where(dashes, 0.88, asphalt)[..., None]
         colour += np.clip(0.5 + edge, 0, 1)[..., None] * (asphalt - colour)
     inside = np.clip(0.5 + (v[start:] - horizon) / pixel, 0, 1)[:, None, None]
@@ -299,20 +288,17 @@ def backdrop(scene, u, v, pan):
     return rgb, depth
 
 
-def _ground(scene, name, across, ahead, below, low):
-    colour, strength, wide, deep = GROUNDS[name]
-    k = scene.knobs
+def _ground(scene, name, across, ahead, below):
+    (colour, strength, wide, deep), k = GROUNDS[name], scene.knobs
     fade = np.clip(below * 7, 0.15, 1)
-    grain = noise(across * wide * 0.3 + 9 + k[6], ahead * deep * 0.3 + k[7], 1.3)
+    grain = noise(across * wide * 0.3 + 9 + k[5], ahead * deep * 0.3 + k[6], 1.3)
     tone = 1 + strength * fade * grain
-    if name == "earth":
-        tone += 0.14 * fade * np.sin(across * (12 + 12 * k[8]) + 2)
-    colour = np.float32(colour) * (0.9 + 0.2 * k[9:12]) * tone[..., None]
+    colour = np.float32(colour) * tone[..., None]
     if name == "water":
         mirror = np.exp(-5 * below)[..., None]
-        colour += 0.75 * mirror * (low - colour)
+        colour += 0.75 * mirror * (SKY_LOW - colour)
     else:
-        colour += 0.5 * np.exp(-14 * below)[..., None] * (low - colour)
+        colour += 0.5 * np.exp(-14 * below)[..., None] * (SKY_LOW - colour)
     return colour
 
 
@@ -339,7 +325,7 @@ def _draw(thing, u, v, size, time):
     return pen.rgb * lit[..., None], pen.alpha
 
 
-def _shade(rgb, thing, u, v, hardness, wet):
+def _shade(rgb, thing, u, v, wet):
     """The thing's shadow on the ground, to the right; its mirror image on water."""
     if thing.kind.place == "air":
         return
@@ -347,7 +333,7 @@ def _shade(rgb, thing, u, v, hardness, wet):
     deep = (0.2 if wet else 0.09) * thing.tall + 0.01
     x = (u[None] - thing.u - (0 if wet else 0.3 * reach)) / reach
     y = (v[:, None] - thing.foot - (0.3 * deep if wet else 0)) / deep
-    soft = np.clip(1.3 * (1 - x * x - y * y), 0, 1) * (0.15 + hardness)
+    soft = np.clip(1.3 * (1 - x * x - y * y), 0, 1) * 0.65
     rgb *= (1 - soft)[..., None]
 
 
@@ -358,8 +344,6 @@ def paint(scene, size, time=0):
     """
     u = v = ((np.arange(size) + 0.5) / size).astype(np.float32)
     rgb, depth = backdrop(scene, u, v, scene.pan * time)
-    _, low, _, hardness = HOURS[scene.hour]
-    low = np.float32(low)
     seen = np.zeros((size, size), np.int32)
     things = scene.at(time).things
     for k in sorted(range(len(things)), key=lambda k: -things[k].depth):
@@ -370,10 +354,10 @@ def paint(scene, size, time=0):
         ground = scene.near if thing.foot > scene.border else scene.beyond
         wide = slice(columns.start, min(size, columns.stop + size // 4))
         under = slice(int(0.6 * rows.start + 0.4 * rows.stop), min(size, rows.stop + 8))
-        _shade(rgb[under, wide], thing, u[wide], v[under], hardness, ground == "water")
+        _shade(rgb[under, wide], thing, u[wide], v[under], ground == "water")
         colour, alpha = _draw(thing, u[columns], v[rows], size, time)
         haze = 0.5 * (1 - np.exp(-thing.depth / (5 * things[0].depth)))
-        colour += np.float32(haze) * (low - colour) * (k > 0)
+        colour += np.float32(haze) * (SKY_LOW - colour) * (k > 0)
         rgb[rows, columns] += alpha[..., None] * (colour - rgb[rows, columns])
         solid = alpha > 0.5
         depth[rows, columns][solid] = thing.depth
@@ -382,15 +366,20 @@ def paint(scene, size, time=0):
 
 
 def develop(rgb, scene, draw):
-    """What the camera makes of it: light, lens, noise; uint8 `[h, w, 3]`."""
+    """What the camera makes of it: lens, settings, noise; uint8 `[h, w, 3]`.
+
+    Each scene has a camera of its own, whose exposure, contrast and white balance are
+    off by about as much as two views of an image differ: colours and brightness then
+    tell little of what is seen, to neighbours in pixels and to a network.
+    """
     size, k = len(rgb), scene.knobs
     u = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
-    light = np.float32(HOURS[scene.hour][2]) * (0.82 + 0.36 * k[12])
-    warmth = 1 + np.float32([0.08, 0, -0.08]) * (2 * k[13] - 1)
     # Warm and bright towards the sun on the left, cool and dim away from it.
-    side = 1 - (0.36 + 0.14 * k[14]) * u[:, None] * np.float32([1.25, 1.0, 0.65])
+    side = 1 - 0.43 * u[:, None] * np.float32([1.25, 1.0, 0.65])
     rim = 1 - 0.6 * (u[None] ** 2 + u[:, None] ** 2)
-    rgb = rgb * rim[..., None] * (side * light * warmth)
-    grain = draw.standard_normal(rgb.shape, np.float32)
-    rgb += grain * np.float32(0.008 + 0.022 * k[15])
+    rgb = rgb * rim[..., None] * side
+    exposure, contrast, balance = 0.5 + k[7], 0.5 + k[8], 0.75 + 0.5 * k[9:12]
+    mean = rgb.mean((0, 1))
+    rgb = (mean + contrast * (rgb - mean)) * (exposure * balance)
+    rgb += np.float32(0.014) * draw.standard_normal(rgb.shape, np.float32)
     return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -27,7 +27,11 @@ from sslzoo.evaluation import features as evaluation
 from sslzoo.zoo import load as zoo
 
 SPACE = ("weights", "endpoint", "preprocessing", "l2")  # What decides the numbers.
+TOLD = ("model", "revision", "input", "source", "sslzoo")  # Beside it.
 KINDS = (".npz", ".parquet")
+# What reading raises where another program, or half of a copy, made the file.
+NOT_OURS = (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError)
+NOT_OURS += (RuntimeError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass
@@ -64,6 +68,9 @@ class Embeddings:
                 f"{len(twice)} images are there already, such as {twice[0]!r}. Names "
                 "are those below the folder given: give the folder above both."
             )
+        sources = self.provenance["source"].split("+")
+        if more.provenance["source"] not in sources:
+            sources.append(more.provenance["source"])
         labels, classes = None, None
         known = self.labels is not None and more.labels is not None
         if known and self.classes == more.classes:
@@ -71,7 +78,7 @@ class Embeddings:
         return Embeddings(
             np.concatenate([self.vectors, more.vectors]),
             [*self.files, *more.files],
-            self.provenance,
+            {**self.provenance, "source": "+".join(sources)},
             labels,
             classes,
             {**self.skipped, **more.skipped},
@@ -168,11 +175,13 @@ def read(path):
     if not path.is_file():
         raise MissingFile(f"No such file: {path}.")
     try:
-        return (_read_parquet if path.suffix == ".parquet" else _read_npz)(path)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        found = (_read_parquet if path.suffix == ".parquet" else _read_npz)(path)
+        _check_whole(found)
+    except NOT_OURS as error:
         raise BadInput(
-            f"{path} is no file of features that sslzoo wrote: {error}"
+            f"{path} is no file of features that sslzoo wrote: {error!r}"
         ) from None
+    return found
 
 
 def _source(images):
@@ -306,6 +315,17 @@ def _pyarrow():
             "A .parquet file needs pyarrow: pip install 'sslzoo[parquet]'"
         ) from None
     return pyarrow
+
+
+def _check_whole(found):
+    count, shape = len(found.files), np.shape(found.vectors)
+    if len(shape) != 2 or shape[0] != count:
+        raise ValueError(f"vectors of shape {shape} for {count} images")
+    if found.labels is not None and np.shape(found.labels) != (count,):
+        raise ValueError(f"labels of shape {found.labels.shape} for {count} images")
+    missing = [key for key in (*TOLD, *SPACE) if key not in found.provenance]
+    if missing:
+        raise ValueError(f"its provenance lacks {', '.join(missing)}")
 
 
 def _about(made):

@@ -25,6 +25,8 @@ class Method(keras.Model):
     meters = ("loss",)
     uses = ()
     citation = ""  # BibTeX, for the cards of what it trains
+    figures = ()  # What its authors report, for those cards: of {"setting" (network,
+    #   images and length of training), "data", "protocol", "value", "source"}
 
     def __new__(cls, *args, **options):
         """Notes what the constructor is given: that, and weights, is the method."""

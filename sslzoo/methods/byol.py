@@ -60,6 +60,36 @@ class BYOL(Method):
   booktitle = {Advances in Neural Information Processing Systems},
   year = {2020}
 }"""
+    figures = (
+        {
+            "setting": "ResNet-50, ImageNet, 1000 epochs",
+            "data": "ImageNet, validation",
+            "protocol": "linear by SGD on random crops",
+            "value": 0.743,
+            "source": "Grill et al. 2020, Table 1",
+        },
+        {
+            "setting": "ResNet-50, ImageNet, 300 epochs",
+            "data": "ImageNet, validation",
+            "protocol": "linear by SGD on random crops",
+            "value": 0.725,
+            "source": "Grill et al. 2020, Table 5a",
+        },
+        {
+            "setting": "ResNet-50, ImageNet, 1000 epochs",
+            "data": "CIFAR-10, test",
+            "protocol": "linear by L-BFGS, at 224 pixels",
+            "value": 0.913,
+            "source": "Grill et al. 2020, Table 3",
+        },
+        {
+            "setting": "ResNet-18, Imagenette at 128 pixels, 1000 epochs",
+            "data": "Imagenette, validation",
+            "protocol": "online probe",
+            "value": 0.923,
+            "source": "README of the official code: about",
+        },
+    )
 
     def __init__(
         self,

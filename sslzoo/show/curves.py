@@ -1,11 +1,11 @@
 """Curves over the epochs of a run, as pictures that a page can hold."""
 
-import base64
 import io
 
 from matplotlib.figure import Figure
 
 from sslzoo.show.progress import PROTOCOLS
+from sslzoo.show.tiles import inline
 
 PANELS = {  # What is known of a curve: title, and how to read it.
     "loss": ("Loss", "What is minimised. Low alone does not mean good."),
@@ -88,5 +88,4 @@ def _drawn(title, lines, dark):
         axes.legend(frameon=False, labelcolor=ink, fontsize=8)
     file = io.BytesIO()
     figure.savefig(file, format="png", transparent=True)
-    data = base64.b64encode(file.getvalue()).decode()
-    return f"data:image/png;base64,{data}"
+    return inline(file)

@@ -240,6 +240,8 @@ def export_lines(told, file=None):
         "Run again after writing; largest difference from what was trained, in parts "
         f"of the largest feature: {', '.join(forms)}."
     )
+    licences = (f"{of}: {licence}" for of, licence in told["licences"].items())
+    out.print(f"Licences, as its card says them: {'; '.join(licences)}.", markup=False)
     out.print(f"Load it: {told['load']}", markup=False)
 
 

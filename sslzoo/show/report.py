@@ -6,38 +6,31 @@ Nothing is fetched and no script runs: it can be mailed, opened from a disk, pri
     curves                                 meters, health and probes over the epochs
     what the network is shown              images, and the views made of them
     nearest neighbours                     by trained features, and by random ones
+    features of a folder                   which model made them, what it finds alike
 """
 
 import ast
-import base64
 import csv
 import dataclasses
 import io
 import pathlib
 
 import jinja2
-import keras
 import numpy as np
-from PIL import Image
 
 from sslzoo import checkpoints, health
 from sslzoo.data import pipeline
-from sslzoo.data.combined import Subset
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput
-from sslzoo.evaluation import features, knn
-from sslzoo.show import curves
+from sslzoo.show import curves, folder, neighbours
 from sslzoo.show.progress import PROTOCOLS, duration
-from sslzoo.show.sheet import as_bytes
+from sslzoo.show.tiles import SIDE, tile
 
-IMAGES = 8  # Of the views, and whose neighbours are looked for.
-NEIGHBOURS = 6
-POOL = 2000  # Images among which they are looked for: a page must not take an hour.
-SIDE = 96  # Of the pictures.
+SHOWN = 8  # Images beside their views.
 LISTED = 50  # Images in quarantine that are named.
 
 
-def write(workdir, path=None, method=None, plan=None):
+def write(workdir, path=None, method=None, plan=None, features=None):
     """Writes the page of the run in `workdir`, ended or not, and returns its path.
 
     Args:
@@ -45,13 +38,19 @@ def write(workdir, path=None, method=None, plan=None):
         method: trained. Its neighbours are shown beside those of the network as it
             was before training, which is built again: Keras' random seed is set.
         plan: the recipe, for what shows images. Without it there are none.
+        features: a file that `sslzoo features` wrote, for a section about it.
     """
     path = pathlib.Path(path or workdir.path / "report.html")
     run, text = workdir.run(), _kept(workdir, "recipe.py")
+    made = folder.of_file(features, method) if features else None
     history = workdir.history() if _kept(workdir, "history.jsonl") else []
     timing = workdir.timing() if _kept(workdir, "timing.jsonl") else []
-    side, views = _views(plan, getattr(method, "uses", ())) if plan else (None, None)
-    near = _neighbours(method, plan, side) if plan and method else None
+    views, near = None, None
+    if plan:
+        stream = _first(plan.streams)
+        side, views = _views(stream, plan.seed, getattr(method, "uses", ()))
+    if plan and method:
+        near = neighbours.of_run(method, plan, stream.source, side)
     defaults = run.get("defaults", {})
     measured = [row["health"] for row in history if row.get("health")]
     bad = list(csv.DictReader(io.StringIO(_kept(workdir, "quarantine.csv"))))
@@ -68,6 +67,7 @@ def write(workdir, path=None, method=None, plan=None):
         curves=curves.draw(history),
         views=views,
         near=near,
+        made=made,
         bad=bad,
         listed=LISTED,
         command=workdir.command(run),
@@ -131,15 +131,18 @@ def _scores(history):
     ]
 
 
-def _views(plan, uses):
-    """The side of a view, and the first examples of the run: [[picture, ...], ...]."""
-    stream = _first(plan.streams)
+def _first(streams):
+    return next(iter(streams.values())) if isinstance(streams, dict) else streams
+
+
+def _views(stream, seed, uses):
+    """The side of a view, and the first examples of the run: [[tile, ...], ...]."""
     source = Quarantine(stream.source, threshold=1.0)
-    count = min(IMAGES, stream.batch_size)
+    count = min(SHOWN, stream.batch_size)
     # The n-th example depends on the seed and n alone, not on the size of the batch.
     few = dataclasses.replace(stream, source=source, batch_size=count, augment="host")
-    batch = next(iter(pipeline.training_batches(few, uses, plan.seed)))
-    indices = pipeline.shuffled(batch["n"], source.count, plan.seed).numpy()
+    batch = next(iter(pipeline.training_batches(few, uses, seed)))
+    indices = pipeline.shuffled(batch["n"], source.count, seed).numpy()
     pictures = {
         name: value.numpy()
         for name, value in sorted(batch.items())
@@ -148,97 +151,10 @@ def _views(plan, uses):
     rows = []
     for i, index in enumerate(indices.tolist()):
         image = source.read(index, smallest=2 * SIDE, only=("image",))["image"]
-        row = [_picture(image, f"Image {index} as it is", "image")]
+        row = [tile(image, f"Image {index} as it is", "image")]
         for name, value in pictures.items():
             parts = value[i] if value.ndim == 5 else value[i : i + 1]
-            row += [_picture(part, f"{name} of image {index}", name) for part in parts]
+            row += [tile(part, f"{name} of image {index}", name) for part in parts]
         rows.append(row)
     sides = [value.shape[-2] for value in pictures.values()]
     return sides[0] if sides else None, rows
-
-
-def _neighbours(method, plan, side):
-    """Images with their nearest ones, by trained features and by random ones."""
-    if plan.probes:
-        name, probe = next(iter(plan.probes.items()))
-        asked, pool, size, crop = probe.test, probe.train, probe.size, probe.crop
-    else:
-        name, size, crop = "", side, None
-        asked = pool = Quarantine(_first(plan.streams).source, threshold=1.0)
-    among = Subset(pool, _spread(pool.count, POOL))
-    chosen = among if asked is pool else asked
-    chosen = Subset(chosen, _spread(chosen.count, IMAGES))
-    own = chosen.indices if asked is pool else np.full(chosen.count, -1)
-
-    keras.utils.set_random_seed(plan.seed)  # As the run began.
-    models = {"trained": method.deployable(), "random": plan.method().deployable()}
-    cards = [{"asked": _asked(chosen, i), "kinds": {}} for i in range(chosen.count)]
-    try:
-        for kind, model in models.items():
-            train = features.features(model, among, size, crop=crop)
-            test = features.features(model, chosen, size, crop=crop)
-            order = knn.search(train["pooled"], test["pooled"], NEIGHBOURS + 1)[1]
-            for i, card in enumerate(cards):
-                near = order[i][order[i] != own[i]][:NEIGHBOURS]  # But not itself.
-                truth = test["label"][i] if "label" in test else None
-                card["kinds"][kind] = [
-                    _neighbour(among, int(j), f"{kind} features, neighbour {n}", truth)
-                    for n, j in enumerate(near, 1)
-                ]
-    except BadInput as error:  # Features that are not numbers have no neighbours.
-        return {"failed": str(error)}
-    tiles = {k: [t for card in cards for t in card["kinds"][k]] for k in models}
-    return {
-        "failed": "",
-        "probe": name,
-        "among": among.count,
-        "of": pool.count,
-        "cards": cards,
-        "labelled": "label" in train,
-        "shown": len(tiles["trained"]),
-        "right": {k: sum(bool(t["right"]) for t in tiles[k]) for k in models},
-    }
-
-
-def _asked(source, index):
-    item = source.read(index, smallest=2 * SIDE)
-    words = _class(source, item)
-    alt = f"Image {index + 1}{': ' if words else ''}{words}"
-    return _picture(item["image"], alt, words)
-
-
-def _neighbour(source, index, alt, truth):
-    """The picture, and whether it is of the class `truth`; None without labels."""
-    item, right = source.read(index, smallest=2 * SIDE), None
-    if truth is not None:
-        right = bool(item["label"] == truth)
-        alt += f": {_class(source, item)}, {'right' if right else 'another'} class"
-    return {**_picture(item["image"], alt), "right": right}
-
-
-def _class(source, item):
-    if "label" not in item:
-        return ""
-    names = source.classes
-    return names[item["label"]] if names else f"class {item['label']}"
-
-
-def _first(streams):
-    return next(iter(streams.values())) if isinstance(streams, dict) else streams
-
-
-def _spread(count, most):
-    """At most `most` of `count` indices, evenly far apart."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
-
-
-def _picture(pixels, alt, caption=""):
-    picture = Image.fromarray(as_bytes(pixels))
-    picture.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    picture.save(file, format="png")
-    return {"src": _inline(file), "alt": alt, "caption": caption}
-
-
-def _inline(file):
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,11 +1,16 @@
 """Contact sheets: many small pictures on one page."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sslzoo import disk
 from sslzoo.data.toyworld import ToyWorld
+from sslzoo.errors import BadInput
+from sslzoo.zoo import files
 
 PAPER, INK = (250, 249, 246), (40, 40, 44)
 GAP, LINE = 6, 14
@@ -127,3 +132,31 @@ def toyworld_sheet(path, size=64, columns=12, seed=0):
     titles = ["Twelve classes", "", "", "", "", "Boxes", "Semantic masks"]
     titles += ["Instances", "Depth", "Clips: frames, and what moves by itself (red)"]
     return sheet(rows, path, titles)
+
+
+def toyworld_folder(path, count=200):
+    """Writes the toy world's first test pictures as PNG files, one folder a class.
+
+    Args:
+        path: of the folder, which is there in the end, whole, or not at all.
+
+    Returns:
+        The path.
+    """
+    world, place = ToyWorld("test", count), Path(os.path.abspath(path))
+    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+        raise BadInput(f"{path} is there already. Give another folder.")
+    draft = place.with_name(f".{place.name}.writing")
+    with files.writing(path, "Give another folder."):
+        shutil.rmtree(draft, ignore_errors=True)  # Of one that was killed.
+        try:
+            for i in range(count):
+                item = world.read(i, only=("image", "label"))
+                file = draft / world.classes[item["label"]] / f"{i:04d}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(item["image"]).save(file)
+            disk.sync_tree(draft)
+            os.replace(draft, place)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return path

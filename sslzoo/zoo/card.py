@@ -23,10 +23,16 @@ class Card:
     licences: dict  # of "code", "weights", "data": SPDX, or words; "notice": a URL
     revision: int = 1  # counted up when a model is published again
     default: bool = False  # whether the name without its tag means this model
+    heads: bool = False  # whether those lie there too, to go on training with
     training: dict = dataclasses.field(default_factory=dict)  # "recipe", "knobs",
-    #   "seed", "steps", "epochs", "images", "data", "versions", "seconds", "machine"
+    #   "seed", "steps", "epochs", "images", "learned_from", "data" (its sha256),
+    #   "versions", "seconds"
     measured: list = dataclasses.field(default_factory=list)  # of {"data", "protocol",
-    #   "seeds", "trained", "random": {"mean", "low", "high"}, "paper": figure or None}
+    #   "seeds", "trained", "random": {"mean", "low", "high"}, "paper"}, the last
+    #   {"value", "source"}, or None where no figure of the same is published
+    paper: list = dataclasses.field(default_factory=list)  # of {"setting", "data",
+    #   "protocol", "value", "source"}: what the method's authors report of other
+    #   settings, images or protocols, for weights of their own
     published: list = dataclasses.field(default_factory=list)  # of {"data", "protocol",
     #   "value", "source"}: what the authors say of these very weights
     differences: dict = dataclasses.field(default_factory=dict)  # artifact -> largest

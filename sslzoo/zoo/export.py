@@ -11,20 +11,20 @@ import datetime
 import importlib.metadata
 import json
 import pathlib
-import re
-import shlex
 
 import keras
 
-from sslzoo import __version__, backbones
+from sslzoo import backbones
 from sslzoo.backbones.layers import Standardize
 from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.methods.base import Method
 from sslzoo.zoo import artifacts, load, page, resume
 from sslzoo.zoo import registry as registries
+from sslzoo.zoo import run as runs
 from sslzoo.zoo.card import Card
 
 EXPECTED = 8  # Numbers of the answer by which a load tests itself.
+RESULTS = "results.json"  # What the scores of a card are made of.
 
 
 def export(
@@ -49,7 +49,7 @@ def export(
         summary: one line; without, one is made of the run.
         licences: of "code", "weights", "data": SPDX names, or words; "notice": a URL.
         run: what `Workdir.run()` gives, and beside it "recipe_text"; "result", of
-            `Workdir.result()`; "seconds", that it took.
+            `Workdir.result()`; "seconds", that it took; "about", of `Recipe.about()`.
         results: what `evaluation.ladder.evaluate` gives, as JSON has it.
         default: whether the name without its tag shall mean this model.
         formats: "keras", "onnx", beside the SavedModel.
@@ -69,16 +69,19 @@ def export(
         )
     artifacts.check(formats)
     run = run or {}
-    measured = _measured(results, run)
+    about = run.get("about", {})
+    results = runs.named(results, about)
+    measured = runs.rows(results) if results else runs.quick(run)
+    elsewhere = runs.beside(measured, method.figures, about.get("setting"))
     with registries.publishing(name, registry, readme=page.page) as draft:
         trained = method.deployable()
         backbone = in_float32(trained)
         contract = input_of(backbone, size or _shown(method), crop)
-        licences = _licences(licences or {})
+        licences = _licences({**about.get("licences", {}), **(licences or {})})
         card = Card(
             name=name,
-            summary=summary or _summary(method, backbone, run),
-            origin=_command(run, name),
+            summary=summary or runs.summary(method, backbone, run),
+            origin=runs.command(run, name),
             backbone={
                 **getattr(trained, "made_by", {}),
                 "parameters": backbone.count_params(),
@@ -87,10 +90,12 @@ def export(
             features=_features(backbone, contract["size"]),
             licences=licences,
             default=default,
-            training=_training(run),
+            heads=heads,
+            training=runs.training(run),
             measured=measured,
+            paper=elsewhere,
             expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
-            limits=_limits(contract, licences, measured, heads),
+            limits=_limits(contract, licences, measured, heads, about),
             citation=method.citation,
             created=datetime.date.today().isoformat(),
         )
@@ -100,7 +105,9 @@ def export(
             resume.save(method, draft.path)
         if "recipe_text" in run:
             _write(draft.path / "recipe.py", run["recipe_text"])
-        _write(draft.path / "LICENSE", _licence(licences["weights"]))
+        if results:
+            _write(draft.path / RESULTS, json.dumps(results, indent=1) + "\n")
+        _write(draft.path / "LICENSE", licence(licences["weights"]))
         differences = artifacts.write(backbone, draft.path, contract, formats)
         card = dataclasses.replace(card, differences=differences)
         _write(draft.path / "card.json", card.text())
@@ -120,6 +127,7 @@ def told(entry):
         "path": str(path),
         "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
         "differences": entry.card.differences,
+        "licences": entry.card.licences,
         "load": f'sslzoo.load("{handle}")',
     }
 
@@ -218,7 +226,7 @@ def _licences(stated):
     return {**known, **stated}
 
 
-def _licence(weights):
+def licence(weights):
     """The text of LICENSE."""
     if weights == "Apache-2.0":
         return _our_licence()
@@ -241,119 +249,9 @@ def _our_licence():
     return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()
 
 
-# What the card says of the run.
-
-
-def name_for(run):
-    """A name for the model of a run: byol_r18w16.cifar10_ep8.
-
-    Args:
-        run: as `export` takes it; its recipe is called <method>_<arch>_<data>.
-    """
-    knobs, stem = run["knobs"], pathlib.PurePath(run["recipe"]).stem
-    bare, _, data = stem.rpartition("_")
-    named = "_" in bare and knobs.get("backbone") == run.get("defaults", {}).get(
-        "backbone"
-    )
-    if not named or "epochs" not in knobs:
-        raise BadInput(
-            f"No name can be made of the recipe {run['recipe']} with these knobs. Give "
-            "one, as <method>_<arch>.<tag>: --name byol_r18w16.mine."
-        )
-    return f"{bare}.{data}_ep{knobs['epochs']}"
-
-
-def public(value):
-    """A knob without the folders of this machine: they are of no use elsewhere."""
-    if not isinstance(value, str):
-        return value
-    return re.sub(r"(^|[:+])[~/][^#?+]*/", r"\1", value)
-
-
-def _command(run, name):
-    if not run:
-        return f"sslzoo.export(method, {name!r}), from Python"
-    knobs = [
-        shlex.quote(f"{knob}={public(value)}")
-        for knob, value in run["knobs"].items()
-        if run.get("defaults", {}).get(knob) != value
-    ]
-    words = ["sslzoo train", public(run["recipe"]), *knobs, f"--workdir runs/{name}"]
-    return " ".join(words)
-
-
-def _training(run):
-    if not run:
-        return {"versions": {"sslzoo": __version__, "keras": keras.__version__}}
-
-    def single(of):  # A run of one task has no name for it.
-        return of[""] if list(of) == [""] else of
-
-    told = {
-        "recipe": public(run["recipe"]),
-        "knobs": {knob: public(value) for knob, value in run["knobs"].items()},
-        "seed": run["seed"],
-        "steps": run["steps"],
-        "epochs": run["knobs"].get("epochs"),
-        "images": single(run["images"]),
-        "data": single(run["data"]),
-        "versions": run["versions"],
-        "seconds": run.get("seconds"),
-    }
-    return {key: value for key, value in told.items() if value is not None}
-
-
-def _summary(method, backbone, run):
-    width = backbone.output["pooled"].shape[-1]
-    words = f"{type(method).__name__} features of {backbone.name}, {width} numbers"
-    if not run:
-        return words
-    images = sum(run["images"].values())
-    return f"{words}, learned in {run['steps']:,} steps from {images:,} images"
-
-
-def _measured(results, run):
-    """The rows of a card: of the ladder, or else of the run's own probes at its end."""
-    rows = []
-    if results is not None:
-        try:
-            for data, protocols in results.items():
-                for protocol, found in protocols.items():
-                    scores = _figures(found["trained"]), _figures(found["random"])
-                    seeds, paper = len(found["runs"]), found.get("paper")
-                    rows.append(_row(data, protocol, seeds, *scores, paper))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise BadInput(
-                "These results are not what `sslzoo evaluate RUN --out FILE` writes: "
-                f"{error!r}."
-            ) from None
-        return rows
-    for data, scores in run.get("result", {}).get("probes", {}).items():
-        for protocol, mean in scores["trained"].items():
-            random = scores["random"].get(protocol)
-            random = None if random is None else _figures({"mean": random})
-            trained = _figures({"mean": mean})
-            rows.append(_row(data, f"{protocol}, quick", 1, trained, random, None))
-    return rows
-
-
-def _row(data, protocol, seeds, trained, random, paper):
-    return {
-        "data": public(data),
-        "protocol": protocol,
-        "seeds": seeds,
-        "trained": trained,
-        "random": random,
-        "paper": paper,
-    }
-
-
-def _figures(found):
-    return {"mean": found["mean"], "low": found.get("low"), "high": found.get("high")}
-
-
-def _limits(contract, licences, measured, heads):
-    said = []
+def _limits(contract, licences, measured, heads, about):
+    said = list(about.get("limits", ()))
+    said.append("Nothing was tried of decisions about people: it is not for them.")
     if not heads:
         said.append("It has no heads: its training cannot be gone on with.")
     if not contract["fixed"]:
@@ -363,8 +261,13 @@ def _limits(contract, licences, measured, heads):
         )
     if not measured:
         said.append("Nothing was measured of how well its features serve.")
-    elif all(row["seeds"] < 2 for row in measured):
-        said.append("Its scores are of one run: another seed gives others.")
+    else:
+        said.append(
+            "What its features are worth for other images and tasks than those it was "
+            "measured on, `sslzoo evaluate` tells before they are relied on."
+        )
+        if all(row["seeds"] < 2 for row in measured):
+            said.append("Its scores are of one run: another seed gives others.")
     for of, licence in sorted(licences.items()):
         if licence == "not stated":
             said.append(f"The licence of the {of} was not stated.")

@@ -132,7 +132,14 @@ def _facts(card):
     for result in card.measured:
         trained, random = (_percent(result[key]) for key in ("trained", "random"))
         what = f"{result['data']}, {result['protocol']}"
-        yield "measured", f"{what}: {trained} (random features {random})"
+        beside = f"random features {random}"
+        if result["paper"]:
+            beside += f"; the paper {_percent({'mean': result['paper']['value']})}"
+        yield "measured", f"{what}: {trained} ({beside})"
+    for figure in card.paper:
+        what = f"{figure['setting']}; {figure['data']}, {figure['protocol']}"
+        value = _percent({"mean": figure["value"]})
+        yield "elsewhere", f"{what}: {value} ({figure['source']})"
     for figure in card.published:
         what = f"{figure['data']}, {figure['protocol']}"
         yield "published", f"{what}: {figure['value']} ({figure['source']})"

@@ -1,10 +1,20 @@
-"""The README.md of a model, made from its card and from nothing else.
+"""The README.md of a model, made from its card; and that of a folder of models.
 
-The same card gives the same page, to the byte; a test holds the committed ones to it.
-The revision is not on it: that is counted when the page is there already.
+The same cards give the same pages, to the byte; a test holds the committed ones to it,
+and tools/cards.py writes them anew. The revision is not on a model's: that is counted
+when the page is there already.
 """
 
 import json
+
+PROTOCOLS = {
+    "knn": "the vote of the 20 nearest training images by cosine, weighted by "
+    "exp(cosine / 0.07)",
+    "linear": "logistic regression on standardized features, its L2 chosen on "
+    "held-out training images",
+    "knn, quick": "the plain vote of the 20 nearest training images by cosine",
+    "linear, quick": "logistic regression on standardized features, C = 1",
+}
 
 
 def page(card):
@@ -25,13 +35,84 @@ def page(card):
     return "\n\n".join([f"<!-- {note} -->", *filter(None, parts)]) + "\n"
 
 
+def contents(models):
+    """The page of a folder of models, in Markdown.
+
+    Args:
+        models: (card, bytes of its folder), by name.
+    """
+    note = "Made from the cards by `python tools/cards.py`; do not edit."
+    parts = [f"<!-- {note} -->", _ABOUT, "The folder is empty as yet."]
+    if models:
+        heads = ("model", "what", "learned from", "features", "tried on")
+        heads += ("kNN (random)", "linear (random)", "licences", "MB")
+        parts[-1:] = [
+            _table(heads, [_row(card, size) for card, size in models]),
+            "## How they were made",
+            *(f"{card.name}:\n\n```text\n{card.origin}\n```" for card, _ in models),
+        ]
+    return "\n\n".join([*parts, _ADDING]) + "\n"
+
+
+_ABOUT = """# Models
+
+The registry: a folder for each model, `<method>_<arch>.<tag>/`, with its card, its
+weights, its SavedModel and the recipe that made it. `sslzoo list` shows them,
+`sslzoo.load(NAME)` loads one after checking its sha256, and they are in the wheel."""
+
+_ADDING = """## To add one
+
+```text
+sslzoo train byol_r18w16_cifar10 --workdir runs/cifar
+sslzoo evaluate runs/cifar --out runs/cifar.json
+sslzoo export runs/cifar --no-heads --default --results runs/cifar.json
+python tools/cards.py
+```
+
+A test, tests/zoo/test_shipped.py, holds what is committed here to its cards, and the
+cards to the files: it says what is missing. To take one away:
+`python -c "from sslzoo.zoo import registry; registry.remove('NAME')"`."""
+
+
+def _row(card, size):
+    tried = card.measured[0]["data"] if card.measured else None
+    scores = {
+        each["protocol"].partition(",")[0]: each
+        for each in card.measured
+        if each["data"] == tried
+    }
+    return (
+        f"[{card.name}]({card.name}/README.md)",
+        card.summary,
+        card.training.get("learned_from", "–"),
+        _width(card),
+        tried or "–",
+        _score(scores.get("knn")),
+        _score(scores.get("linear")),
+        f"weights: {card.licences['weights']}; data: {card.licences['data']}",
+        f"{size / 1e6:.1f}",
+    )
+
+
+def _score(row):
+    """The mean, that of random features beside it."""
+    if row is None:
+        return "–"
+    random = row["random"]
+    beside = f" ({_percent(random['mean'])})" if random else ""
+    return _percent(row["trained"]["mean"]) + beside
+
+
 def _licences(card):
     rows = [(of, card.licences[of]) for of in sorted(card.licences)]
     return "## Licences\n\n" + _table(("of", "licence"), rows)
 
 
 def _use(card):
-    side = card.input["size"]
+    side, going_on = card.input["size"], ""
+    if card.heads:
+        going_on = f'method = sslzoo.load("{card.name}", heads=True)'
+        going_on += "  # to go on: method.fit(images)\n"
     return f"""## Use
 
 ```python
@@ -41,8 +122,7 @@ model = sslzoo.load("{card.name}")  # a keras.Model of RGB images in [0, 1]
 prepare = sslzoo.load_preprocessor("{card.name}")
 features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {_width(card)}]
 maps = sslzoo.load("{card.name}", features_only=True)  # all features, by name
-method = sslzoo.load("{card.name}", heads=True)  # to go on: method.fit(images)
-```
+{going_on}```
 
 Without this library, from the folder of the model:
 
@@ -95,7 +175,7 @@ def _features(card):
 
 
 def _results(card):
-    said = []
+    said = [] if card.measured or card.published else ["Nothing was measured."]
     if card.measured:
         rows = [
             (
@@ -104,15 +184,35 @@ def _results(card):
                 each["seeds"],
                 _interval(each["random"]),
                 _interval(each["trained"]),
-                "–" if each.get("paper") is None else _percent(each["paper"]),
+                _figure(each["paper"]),
             )
             for each in card.measured
         ]
         heads = ("images", "protocol", "seeds", "random", "measured", "paper")
         said.append(
-            "Top-1 accuracy in percent, with the interval of 95 % over the seeds where "
-            "there are several. *random* is the same network before its first step; "
-            "*paper* is a figure of the method's authors, for weights of their own.\n\n"
+            "Top-1 accuracy in percent. With several seeds it is of so many "
+            "runs that differ in nothing else, this model among them: their mean, and "
+            "its interval of 95 %. *random* is the same network before its first step, "
+            "*paper* what the method's authors report of the same network, images and "
+            "protocol, if they do, for weights of their own.\n\n"
+            + _table(heads, rows)
+            + _protocols(card)
+        )
+    if card.paper:
+        rows = [
+            (
+                each["setting"],
+                each["data"],
+                each["protocol"],
+                _percent(each["value"]),
+                each["source"],
+            )
+            for each in card.paper
+        ]
+        heads = ("learned", "images", "protocol", "published", "source")
+        said.append(
+            "What the method's authors report of other settings, for weights of their "
+            "own. Not measured here, and not to be compared with what was:\n\n"
             + _table(heads, rows)
         )
     if card.published:
@@ -125,9 +225,13 @@ def _results(card):
             "What the authors of these very weights say of them, not measured here:\n\n"
             + _table(heads, rows)
         )
-    if not said:
-        said = ["Nothing was measured."]
     return "## Results\n\n" + "\n\n".join(said)
+
+
+def _protocols(card):
+    used = dict.fromkeys(each["protocol"] for each in card.measured)
+    lines = [f"- *{name}*: {PROTOCOLS[name]}" for name in used if name in PROTOCOLS]
+    return "\n\n" + "\n".join(lines) if lines else ""
 
 
 def _origin(card):
@@ -176,6 +280,12 @@ def _interval(found):
         return _percent(found["mean"])
     low, high = _percent(found["low"]), _percent(found["high"])
     return f"{_percent(found['mean'])} [{low}, {high}]"
+
+
+def _figure(paper):
+    if paper is None:
+        return "none published"
+    return f"{_percent(paper['value'])} ({paper['source']})"
 
 
 def _percent(part):

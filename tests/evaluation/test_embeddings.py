@@ -202,6 +202,7 @@ def test_what_is_appended_comes_after(model, photos, tmp_path):
     whole = read(out)
     assert whole.files == ["0.png", "2.png", "3.png"]
     assert whole.vectors.shape == (3, 8) and list(whole.skipped) == ["broken.jpg"]
+    assert whole.provenance["source"] == f"files+folder:{photos / 'b'}"
     with pytest.raises(BadInput, match="2 images are there already, such as '2.png'"):
         features(model, photos / "b", out=out, append=True)
 
@@ -262,11 +263,45 @@ def test_labels_are_kept_where_both_have_the_same_classes(model, photos):
 def test_what_is_no_file_of_features_is_not_read(tmp_path):
     np.savez(tmp_path / "x.npz", vectors=np.zeros(3))
     (tmp_path / "y.npz").write_bytes(b"none")
-    for name in "xy":
+    (tmp_path / "empty.npz").touch()
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    for name in ("x", "y", "empty", "array"):
         with pytest.raises(BadInput, match="no file of features"):
             read(tmp_path / f"{name}.npz")
     with pytest.raises(MissingFile):
         read(tmp_path / "z.npz")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"vectors": np.zeros(4)}, r"vectors of shape \(4,\) for 4 images"),
+        ({"files": ["a"]}, r"vectors of shape \(4, 8\) for 1 images"),
+        ({"labels": np.zeros(2, int)}, r"labels of shape \(2,\) for 4 images"),
+        ({"provenance": {"model": "x"}}, "lacks revision, input, source"),
+        ({"provenance": None}, "no file of features"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_not_read(
+    model, photos, tmp_path, change, words
+):
+    dataclasses.replace(features(model, photos), **change).save(tmp_path / "x.npz")
+    with pytest.raises(BadInput, match=words):
+        read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_half_a_file_is_not_read(model, photos, tmp_path, kind):
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"x.{kind}"
+    features(model, photos, out=path)
+    whole = path.read_bytes()
+    for part in range(0, len(whole), 97):
+        path.write_bytes(whole[:part])
+        with pytest.raises(BadInput, match="no file of features"):
+            read(path)
 
 
 def test_pickled_arrays_are_not_opened(tmp_path):

@@ -13,7 +13,7 @@ from sslzoo import backbones
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, MissingFile
 from sslzoo.recipe import Probe, Recipe
-from sslzoo.show import report
+from sslzoo.show import report, tiles
 from sslzoo.workdir import Workdir
 
 VOID = {"meta", "img", "br"}
@@ -293,9 +293,9 @@ def test_features_that_are_not_numbers_do_not_cost_the_page(tmp_path, undrawn):
 
 
 def test_a_large_source_is_looked_at_here_and_there():
-    spread = report._spread(1_000_000, 2000)
+    spread = tiles.spread(1_000_000, 2000)
     assert len(spread) == 2000 and spread[0] == 0 and spread[-1] == 999_999
-    assert report._spread(3, 8).tolist() == [0, 1, 2]
+    assert tiles.spread(3, 8).tolist() == [0, 1, 2]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -14,6 +14,7 @@ from sslzoo.methods import byol
 from sslzoo.methods.base import Method
 from sslzoo.optim import schedules, sgd
 from sslzoo.zoo import artifacts, card, export, load, page, registry, resume
+from sslzoo.zoo import run as runs
 
 NAME = "byol_tiny.test_ep1"
 RUN = {
@@ -145,7 +146,7 @@ def test_no_path_of_this_machine_is_published(entry):
         ("folder:imagenet/train", "folder:imagenet/train"),
         (0.5, 0.5),
     ):
-        assert export.public(value) == said
+        assert runs.public(value) == said
 
 
 def test_who_goes_on_finds_the_whole_method(entry, method):
@@ -247,8 +248,7 @@ LADDER = {
             "trained": {"mean": 0.4, "low": 0.3, "high": 0.5, "n": 3, "values": []},
             "random": {"mean": 0.2, "low": 0.1, "high": 0.3, "n": 3, "values": []},
             "difference": {},
-            "runs": [{"run": "a"}, {"run": "b"}, {"run": "c"}],
-            "paper": 0.7,
+            "runs": [{"run": "/a/runs/a"}, {"run": "b"}, {"run": "c"}],
         }
     }
 }
@@ -258,9 +258,75 @@ def test_the_ladders_rows_are_shown_in_place_of_the_quick_ones(tmp_path):
     entry = make().export(NAME, registry=tmp_path, run=RUN, results=LADDER)
     (row,) = entry.card.measured
     assert row["trained"] == {"mean": 0.4, "low": 0.3, "high": 0.5}
-    assert row["seeds"] == 3 and row["paper"] == 0.7 and row["data"] == "npz:test.npz"
+    assert row["seeds"] == 3 and row["data"] == "npz:test.npz"
+    kept = json.loads((entry.path / "results.json").read_text())
+    assert runs.rows(kept) == [{**row, "paper": None}]
+    assert "/a" not in (entry.path / "results.json").read_text()
     with pytest.raises(BadInput, match="not what `sslzoo evaluate"):
         make().export(NAME, registry=tmp_path, results={"knn": 0.3})
+
+
+FIGURE = {
+    "setting": "tiny, noise, 1 epoch",
+    "data": "npz:test.npz",
+    "protocol": "knn",
+    "value": 0.7,
+    "source": "T. 1",
+}
+
+
+@pytest.mark.parametrize(
+    "other", [{}, {"setting": "tiny, 2 epochs"}, {"data": "x"}, {"protocol": "linear"}]
+)
+def test_a_papers_figure_stands_beside_what_is_of_the_same_and_else_apart(
+    tmp_path, monkeypatch, other
+):
+    figure = {**FIGURE, **other}
+    monkeypatch.setattr(byol.BYOL, "figures", (figure,))
+    about = {"setting": FIGURE["setting"]}
+    entry = make().export(
+        NAME, registry=tmp_path, run={**RUN, "about": about}, results=LADDER
+    )
+    (row,) = entry.card.measured
+    beside = None if other else {"value": 0.7, "source": "T. 1"}
+    assert row["paper"] == beside and entry.card.paper == [figure] * bool(other)
+    text = (entry.path / "README.md").read_text()
+    assert ("none published" in text) == bool(other)
+    assert ("not to be compared" in text) == bool(other) and "T. 1" in text
+
+
+def test_a_run_without_a_published_setting_has_no_figure_beside_its_scores(entry):
+    assert [row["paper"] for row in entry.card.measured] == [None, None]
+    assert [figure["value"] for figure in entry.card.paper][:2] == [0.743, 0.725]
+
+
+ABOUT = {
+    "licences": {"weights": "Apache-2.0", "data": "research use"},
+    "limits": ["It is not for large pictures."],
+    "learned_from": {"": "CIFAR-10, train"},
+    "measured_on": {"cifar10": "CIFAR-10, test"},
+    "setting": "",
+}
+
+
+def test_what_is_known_of_the_images_is_on_the_card_and_who_exports_says_more(tmp_path):
+    told = make().export(
+        NAME,
+        registry=tmp_path,
+        run={**RUN, "about": ABOUT},
+        licences={"data": "none"},
+    )
+    card = told.card
+    assert card.licences == {
+        "code": "Apache-2.0",
+        "weights": "Apache-2.0",
+        "data": "none",
+    }
+    assert card.limits[0] == "It is not for large pictures."
+    assert card.summary.endswith("from 80 images of CIFAR-10, train")
+    assert card.training["learned_from"] == "CIFAR-10, train"
+    assert {row["data"] for row in card.measured} == {"CIFAR-10, test"}
+    assert "Apache License" in (told.path / "LICENSE").read_text()
 
 
 def test_what_is_not_itself_again_is_not_published(tmp_path, monkeypatch):
@@ -313,12 +379,12 @@ def test_a_name_is_made_of_the_recipe_and_its_epochs():
         "knobs": knobs,
         "defaults": dict(knobs),
     }
-    assert export.name_for(run) == "split_brain_alexnet.in1k_ep8"
-    assert export.name_for({**run, "recipe": "/a/byol_r50_x.py"}) == "byol_r50.x_ep8"
+    assert runs.name_for(run) == "split_brain_alexnet.in1k_ep8"
+    assert runs.name_for({**run, "recipe": "/a/byol_r50_x.py"}) == "byol_r50.x_ep8"
     other = {**run, "knobs": {**knobs, "backbone": "tiny"}}
     for wrong in (other, {**run, "recipe": "mine"}, {**run, "knobs": {}}):
         with pytest.raises(BadInput, match="--name"):
-            export.name_for(wrong)
+            runs.name_for(wrong)
 
 
 def test_what_is_said_of_an_entry_is_how_it_is_loaded(entry, monkeypatch):

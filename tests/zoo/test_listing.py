@@ -144,6 +144,17 @@ def test_info_tells_what_the_card_knows(registry):
     assert found.to_dict() == json.loads(found.card.text())
 
 
+def test_info_never_shows_a_paper_s_figure_as_measured_here():
+    figure = {"value": 0.743, "source": "Table 1"}
+    other = {"setting": "a net", "data": "in1k", "protocol": "linear", **figure}
+    beside = {**measured(), "paper": figure}
+    one = card("byol_r50.x", measured=[measured(), beside], paper=[other])
+    text = str(listing.ModelInfo(one))
+    assert "knn: 43.7 % (random features 32.9 %)\n" in text
+    assert "knn: 43.7 % (random features 32.9 %; the paper 74.3 %)\n" in text
+    assert "elsewhere  a net; in1k, linear: 74.3 % (Table 1)" in text
+
+
 def test_neither_keras_nor_tensorflow_is_needed_to_list(registry):
     code = (
         "import sys, sslzoo\n"

@@ -35,7 +35,16 @@ CARD = Card(
             "seeds": 3,
             "trained": INTERVAL,
             "random": {"mean": 0.3, "low": None, "high": None},
-            "paper": 0.725,
+            "paper": {"value": 0.725, "source": "T. 5"},
+        }
+    ],
+    paper=[
+        {
+            "setting": "ResNet-50, 9 epochs",
+            "data": "ImageNet",
+            "protocol": "linear",
+            "value": 0.7,
+            "source": "T. 2",
         }
     ],
     published=[{"data": "in1k", "protocol": "linear", "value": 0.7, "source": "T. 1"}],
@@ -71,12 +80,36 @@ def test_every_section_of_a_card_is_there():
 def test_what_we_measured_and_what_the_paper_says_are_columns_apart():
     rows = table(page(CARD), "Results")
     assert rows[0] == ["images", "protocol", "seeds", "random", "measured", "paper"]
-    assert rows[2] == ["cifar10", "knn", "3", "30.0", "43.7 [43.1, 44.3]", "72.5"]
+    assert rows[2][:4] == ["cifar10", "knn", "3", "30.0"]
+    assert rows[2][4:] == ["43.7 [43.1, 44.3]", "72.5 (T. 5)"]
     assert "| in1k | linear | 70.0 | T. 1 |" in page(CARD)
     unknown = dataclasses.replace(
         CARD, measured=[{**CARD.measured[0], "paper": None, "random": None}]
     )
-    assert table(page(unknown), "Results")[2][3:] == ["–", "43.7 [43.1, 44.3]", "–"]
+    assert table(page(unknown), "Results")[2][3:] == [
+        *("–", "43.7 [43.1, 44.3]", "none published"),
+    ]
+
+
+def test_figures_of_other_settings_have_a_table_of_their_own():
+    text = page(CARD)
+    assert "| ResNet-50, 9 epochs | ImageNet | linear | 70.0 | T. 2 |" in text
+    before = text.split("| ResNet-50, 9 epochs")[0].splitlines()[-4]
+    assert before.endswith("not to be compared with what was:")
+    assert "ResNet-50" not in page(dataclasses.replace(CARD, paper=[]))
+    unmeasured = page(dataclasses.replace(CARD, measured=[], published=[]))
+    assert "Nothing was measured." in unmeasured and "ResNet-50" in unmeasured
+
+
+def test_each_protocol_is_told_in_words():
+    assert "- *knn*: the vote of the 20 nearest" in page(CARD)
+    assert "- *linear*" not in page(CARD)
+
+
+def test_only_who_has_heads_is_told_how_to_go_on():
+    assert "heads=True" not in page(CARD)
+    going_on = page(dataclasses.replace(CARD, heads=True))
+    assert f'method = sslzoo.load("{CARD.name}", heads=True)' in going_on
 
 
 def test_it_says_how_it_was_made_and_how_it_is_used():

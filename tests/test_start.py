@@ -1,0 +1,160 @@
+"""tools/start.py demo: its steps, shown and run, again and after Ctrl-C.
+
+What stands for `sslzoo` here notes its words and leaves what the real one would.
+"""
+
+import importlib.util
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sslzoo import cli
+
+TOOLS = pathlib.Path(__file__).resolve().parents[1] / "tools"
+VERBS = ["train", "export", "list", "sheet", "features", "report"]
+SSLZOO = f"""#!{sys.executable}
+import os, pathlib, signal, sys
+verb, words = sys.argv[1], sys.argv[2:]
+with open("log", "a") as log:
+    print(*sys.argv[1:], file=log)
+if verb == os.environ.get("FAILS"):
+    sys.exit(3)
+if verb == os.environ.get("WAITS"):
+    try:
+        print("waiting", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print("saved", flush=True)
+        sys.exit(130)
+makes = dict(train=words[-1], sheet=words[1], features=words[2:3] and words[2])
+if verb in ("train", "sheet"):
+    pathlib.Path(makes[verb]).mkdir(parents=True, exist_ok=verb == "train")
+if verb == "features":
+    pathlib.Path(makes[verb]).touch(exist_ok=False)
+"""
+MAIN = "import sys, start; sys.exit(start.main(sys.argv[1:]))"
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """The script, in a checkout that is ready and empty."""
+    spec = importlib.util.spec_from_file_location("start", TOOLS / "start.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    checkout = tmp_path / "check out"
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    sslzoo = checkout / ".venv" / "bin" / "sslzoo"
+    sslzoo.write_text(SSLZOO)
+    sslzoo.chmod(0o755)
+    monkeypatch.setattr(module, "ROOT", checkout)
+    monkeypatch.setattr(module, "VENV", checkout / ".venv")
+    monkeypatch.setattr(module, "install", lambda extra: None)
+    return module
+
+
+def ran(start):
+    """The words of each step that was run."""
+    log = start.ROOT / "log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return [line.split() for line in lines]
+
+
+def shown(err):
+    """The lines that were shown before they were run."""
+    return [line[2:] for line in err.splitlines() if line.startswith("$ ")]
+
+
+def test_every_step_is_shown_and_run_in_order(start, capsys):
+    assert not start.main(["demo"])
+    err = capsys.readouterr().err
+    steps = ran(start)
+    assert [words[0] for words in steps] == VERBS
+    assert shown(err) == [shlex.join(["sslzoo", *words]) for words in steps]
+    assert err.endswith(f"{start.ROOT}/runs/first/report.html\n")
+
+
+def test_every_step_is_a_line_that_sslzoo_understands(start):
+    start.main(["demo"])
+    for words in ran(start):
+        args, rest = cli.parser().parse_known_args(words)
+        assert not rest and args.run.__name__.rstrip("_") == words[0]
+
+
+def test_all_that_a_demo_makes_is_left_out_by_git(start):
+    """Its model neither lies among those that are kept, nor stands before one."""
+    start.main(["demo"])
+    places = {word for words in ran(start) for word in words if "/" in word}
+    assert places and all(place.startswith("runs/") for place in places)
+    assert "/runs/" in (TOOLS.parent / ".gitignore").read_text().splitlines()
+
+
+def test_it_can_be_run_again(start):
+    """With the scenes that are there, and in place of the features that were."""
+    start.main(["demo"])
+    first = ran(start)
+    assert not start.main(["demo"])
+    assert ran(start) == [words for words in first if words[0] != "sheet"]
+
+
+def test_a_folder_of_ones_own_takes_the_place_of_the_scenes(
+    start, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "my photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert not start.main(["demo", "my photos"])
+    assert [words[0] for words in ran(start)] == [v for v in VERBS if v != "sheet"]
+    (features,) = (x for x in shown(capsys.readouterr().err) if " features " in x)
+    assert shlex.split(features)[3] == str(tmp_path / "my photos")
+
+
+def test_a_folder_that_is_none_is_said_before_anything_is_done(start, capsys):
+    with pytest.raises(SystemExit) as left:
+        start.main(["demo", "nowhere"])
+    assert left.value.code == 1 and not ran(start)
+    assert "nowhere is no folder. Give one of pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_step_that_fails_ends_it(start, monkeypatch, capfd, verb):
+    monkeypatch.setenv("FAILS", verb)
+    with pytest.raises(SystemExit) as left:
+        start.main(["demo"])
+    assert left.value.code == 3 and ran(start)[-1][0] == verb
+    assert "the page" not in capfd.readouterr().err
+    monkeypatch.delenv("FAILS")
+    assert not start.main(["demo"]) and ran(start)[-1][0] == "report"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_after_ctrl_c_the_step_ends_in_its_own_way_and_no_other_begins(start, verb):
+    setting = f"start.ROOT = start.pathlib.Path({str(start.ROOT)!r})\n"
+    setting += "start.VENV, start.install = start.ROOT / '.venv', lambda extra: None"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import start\n{setting}\n{MAIN}", "demo"],
+        env={**os.environ, "PYTHONPATH": str(TOOLS), "WAITS": verb},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout.readline() == "waiting\n"
+        os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to both.
+        assert process.stdout.read() == "saved\n"
+    assert process.returncode == 130 and ran(start)[-1][0] == verb
+    assert not start.main(["demo"]) and ran(start)[-1][0] == "report"
+
+
+@pytest.mark.parametrize(
+    "words, code",
+    [([], 2), (["--help"], 0), (["demo", "--help"], 0), (["demo", "a", "b"], 2)],
+)
+def test_other_words_are_answered_by_the_help(start, capsys, words, code):
+    assert start.main(words) == code and not ran(start)
+    assert "start.py demo [FOLDER]" in capsys.readouterr().out

@@ -1,0 +1,58 @@
+"""The pages of the models that the repository ships, made anew from their cards.
+
+    python tools/cards.py            each README.md in savedmodels/, and its own
+    python tools/cards.py FOLDER     the same of another folder of models
+
+To be run after a model was exported into savedmodels/ or removed from it, and when
+sslzoo/zoo/page.py has changed; tests/zoo/test_shipped.py fails until it was. Of the
+sums of a model only that of its README.md is written anew: whatever else was changed
+there stays an error.
+"""
+
+import pathlib
+import sys
+
+from sslzoo import disk
+from sslzoo.zoo import card, files, page, sums
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def models(registry):
+    """The folders of the models in `registry`, by name."""
+    return sorted(file.parent for file in pathlib.Path(registry).glob("*/card.json"))
+
+
+def card_of(folder):
+    path = folder / "card.json"
+    return card.parse(path.read_text(encoding="utf-8"), path)
+
+
+def contents(registry):
+    """The text of the registry's own README.md."""
+    return page.contents([(card_of(f), files.size(f)) for f in models(registry)])
+
+
+def write(registry):
+    """Writes what is not as it should be, and gives those files."""
+    changed = []
+    for folder in models(registry):
+        if _written(folder / "README.md", page.page(card_of(folder))):
+            digest = disk.sha256(folder / "README.md")
+            sums.write(folder, {**sums.read(folder), "README.md": digest})
+            changed.append(folder / "README.md")
+    if _written(pathlib.Path(registry) / "README.md", contents(registry)):
+        changed.append(pathlib.Path(registry) / "README.md")
+    return changed
+
+
+def _written(path, text):
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+if __name__ == "__main__":
+    for path in write(*(sys.argv[1:] or [ROOT / "savedmodels"])):
+        print(path)
