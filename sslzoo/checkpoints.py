@@ -5,7 +5,6 @@ WORKDIR/checkpoints/step-00000123/state.npz        every variable, by its name
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -13,6 +12,7 @@ import shutil
 
 import numpy as np
 
+from sslzoo import disk
 from sslzoo.errors import BadInput, RunStopped
 
 KEEP = 2  # The last, and the one before it, should the last be damaged.
@@ -35,15 +35,17 @@ def save(folder, step, arrays, notes):
         for left in folder.glob("writing-*"):
             shutil.rmtree(left)
         draft.mkdir()
-        with _synced(draft / "state.npz") as file:
+        with disk.synced(draft / "state.npz") as file:
             np.savez(file, **arrays)
-        manifest = {"step": step, "sha256": sha256(draft / "state.npz"), "notes": notes}
-        with _synced(draft / "manifest.json") as file:
+        digest = disk.sha256(draft / "state.npz")
+        manifest = {"step": step, "sha256": digest, "notes": notes}
+        with disk.synced(draft / "manifest.json") as file:
             file.write(json.dumps(manifest).encode())
+        disk.sync(draft)
         if target.exists():
             shutil.rmtree(target)
         os.rename(draft, target)
-        _sync_folder(folder)
+        disk.sync(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
             shutil.rmtree(draft)
@@ -78,14 +80,9 @@ def latest(folder, say=print):
     return None
 
 
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read(path):
     manifest = json.loads((path / "manifest.json").read_text())
-    if sha256(path / "state.npz") != manifest["sha256"]:
+    if disk.sha256(path / "state.npz") != manifest["sha256"]:
         raise ValueError("state.npz is not what was written")
     with np.load(path / "state.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
@@ -97,29 +94,12 @@ def _found(folder):
     return sorted(folder.glob("step-*"), reverse=True)
 
 
-@contextlib.contextmanager
-def _synced(path):
-    """A file for writing that is on the disk when the block ends."""
-    with open(path, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder):
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_text(path, text):
     """Replaces the file `path` at once, so that a reader never sees half of it."""
     path = pathlib.Path(path)
     draft = path.with_name(f".{path.name}.writing")
     try:
-        with _synced(draft) as file:
+        with disk.synced(draft) as file:
             file.write(text.encode())
         os.replace(draft, path)
     except OSError:

@@ -12,6 +12,7 @@ there stays an error.
 import pathlib
 import sys
 
+from sslzoo import disk
 from sslzoo.zoo import card, files, page, sums
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -37,7 +38,7 @@ def write(registry):
     changed = []
     for folder in models(registry):
         if _written(folder / "README.md", page.page(card_of(folder))):
-            digest = files.sha256(folder / "README.md")
+            digest = disk.sha256(folder / "README.md")
             sums.write(folder, {**sums.read(folder), "README.md": digest})
             changed.append(folder / "README.md")
     if _written(pathlib.Path(registry) / "README.md", contents(registry)):

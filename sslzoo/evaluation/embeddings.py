@@ -199,6 +199,10 @@ def _source(images):
         if images and all(isinstance(one, (str, os.PathLike)) for one in images):
             return sources.Files([sources.existing(os.fspath(one)) for one in images])
         return sources.Arrays([np.asarray(one) for one in images])
+    if not np.ndim(images):
+        raise BadInput(
+            f"There are no images in {images!r:.60}. Give a folder, pictures or arrays."
+        )
     return sources.Arrays(np.asarray(images))
 
 

@@ -14,6 +14,7 @@ block nor the library behind the product can change a neighbour or a vote.
 import numpy as np
 
 from sslzoo.errors import BadInput
+from sslzoo.evaluation import labelled
 
 SLACK = 1e-5  # Far above the error of a float32 cosine: about 1e-6 at d = 4096.
 
@@ -44,7 +45,7 @@ def evaluate(
         {"top1": the share of test images whose class was found}.
     """
     found = predict(train, train_labels, test, k, temperature, chunk, block)
-    test_labels = _labels(test_labels, test, "test")
+    test_labels = labelled.labels(test_labels, test, "test")
     return {"top1": float(np.mean(found == test_labels))}
 
 
@@ -55,7 +56,7 @@ def predict(train, train_labels, test, k=20, temperature=0.07, chunk=1024, block
             f"temperature={temperature} is not positive. Give a number such as 0.07, "
             "or None for an unweighted vote."
         )
-    train_labels = _labels(train_labels, train, "train")
+    train_labels = labelled.labels(train_labels, train, "train")
     classes, votes = np.unique(train_labels, return_inverse=True)
     cosines, neighbours = search(train, test, k, chunk, block)
     if temperature is None:
@@ -79,10 +80,12 @@ def search(train, test, k, chunk=1024, block=16384):
     k = min(k, len(train))
     best = [np.full((len(test), k), -np.inf), np.full((len(test), k), len(train))]
     for first in range(0, len(train), block):
-        some = _rows(train, first, block, "train")
+        some = np.asarray(train[first : first + block])
+        labelled.finite(some, first, "train")
         unit = _unit(some).T
         for start in range(0, len(test), chunk):
-            asked = _rows(test, start, chunk, "test")
+            asked = np.asarray(test[start : start + chunk])
+            labelled.finite(asked, start, "test")
             cosine = _unit(asked) @ unit
             # The k-th nearest of this block, or of those before if that is nearer.
             edge = best[0][start : start + chunk, -1]
@@ -117,38 +120,8 @@ def _unit(x):
     return (x / np.where(norms > 0, norms, 1)).astype(np.float32)
 
 
-def _rows(x, start, count, name):
-    rows = np.asarray(x[start : start + count])
-    if not np.isfinite(rows).all():
-        bad = start + int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise BadInput(
-            f"The {name} features hold NaN or infinity, first in row {bad}. A run that "
-            "diverged gives such features; evaluate an earlier checkpoint."
-        )
-    return rows
-
-
-def _labels(labels, features, name):
-    labels = np.asarray(labels)
-    if labels.shape != (len(features),):
-        raise BadInput(
-            f"{name} has {len(features)} rows of features but labels of shape "
-            f"{labels.shape}. Give one label to each row, shape ({len(features)},)."
-        )
-    return labels
-
-
 def _check(train, test, k):
     if k != int(k) or k < 1:
         raise BadInput(f"k={k} neighbours cannot vote. Give a whole number from 1 on.")
-    for x, name in ((train, "train"), (test, "test")):
-        if len(np.shape(x)) != 2 or not len(x):
-            raise BadInput(
-                f"The {name} features have shape {np.shape(x)}. Give [n, d] with at "
-                "least one row; maps are pooled or flattened first."
-            )
-    if train.shape[1] != test.shape[1]:
-        raise BadInput(
-            f"The train features have {train.shape[1]} columns, the test features "
-            f"{test.shape[1]}. Both must come from the same model and name."
-        )
+    labelled.features(train, "train")
+    labelled.features(test, "test", train.shape[1])

@@ -25,7 +25,8 @@ import numpy as np
 import tensorflow as tf
 
 from sslzoo.errors import BadInput
-from sslzoo.evaluation.rows import Rows, finite
+from sslzoo.evaluation import labelled
+from sslzoo.evaluation.rows import Rows
 
 GRID = tuple(np.logspace(5, -6, 45))  # BYOL E.2: 45 strengths in [1e-6, 1e5].
 
@@ -54,7 +55,8 @@ class Fit:
         """The likeliest class of each row, `[n]`; of equals the smallest."""
         found = []
         for start in range(0, len(x), chunk):
-            part = finite(np.asarray(x[start : start + chunk]), start)
+            part = np.asarray(x[start : start + chunk])
+            part = labelled.finite(part, start, "given")
             found.append(self.logits(part).argmax(axis=1))
         return self.classes[np.concatenate(found)]
 
@@ -121,7 +123,8 @@ def evaluate(
         raise BadInput("The grid of strengths is empty. Give at least one l2.")
     rows = Rows([(train, train_labels)] + ([validation] if validation else []), memory)
     _check_classes(rows)
-    test, test_labels = Rows.checked(test, test_labels, rows.dimensions)
+    labelled.features(test, "test", rows.dimensions)
+    test_labels = labelled.labels(test_labels, test, "test")
     found, l2, start = {}, grid[0], None
     if len(grid) > 1:
         if validation:

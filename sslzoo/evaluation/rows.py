@@ -8,26 +8,30 @@ too, is a matter of weights alone.
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.errors import BadInput
+from sslzoo.evaluation import labelled
 
+NAMES = ("train", "validation")
 CHUNK = 2**25  # Bytes of features in a chunk.
 SAMPLE = 4  # A Gram matrix is taken of at most so many rows per feature.
 
 
 class Rows:
-    """The rows of one or several arrays, one after the other.
+    """The rows of one array, or of two, one after the other.
 
     Args:
-        parts: pairs of features `[n, d]` and labels `[n]`.
+        parts: pairs of features `[n, d]` and labels `[n]`: to train on, and of those
+            to validate on.
         memory: bytes; features that take more are read anew in every pass.
     """
 
     def __init__(self, parts, memory=2**31):
-        first = parts[0][0]
-        self.dimensions = np.shape(first)[-1] if np.ndim(first) else 0
-        parts = [self.checked(x, y, self.dimensions) for x, y in parts]
-        self.arrays = [x for x, _ in parts]
-        labels = np.concatenate([y for _, y in parts])
+        self.arrays, self.dimensions, given = [], None, []
+        for (x, y), name in zip(parts, NAMES):
+            labelled.features(x, name, self.dimensions)
+            self.dimensions = x.shape[1]
+            self.arrays.append(x)
+            given.append(labelled.labels(y, x, name))
+        labels = np.concatenate(given)
         self.classes, self.labels = np.unique(labels, return_inverse=True)
         self.count = len(labels)
         double = any(x.dtype == np.float64 for x in self.arrays)
@@ -37,31 +41,16 @@ class Rows:
         whole = self.count * self.dimensions * self.dtype.itemsize <= memory
         self.kept = list(self._read()) if whole else None
 
-    @staticmethod
-    def checked(x, y, dimensions):
-        y = np.asarray(y)
-        if len(np.shape(x)) != 2 or not len(x) or x.shape[1] != dimensions:
-            raise BadInput(
-                f"Features of shape {np.shape(x)}: give [n, d] with at least one row, "
-                "d the same for training and test; maps are pooled or flattened first."
-            )
-        if y.shape != (len(x),):
-            raise BadInput(
-                f"{len(x)} rows of features have labels of shape {y.shape}. Give one "
-                f"label to each row, shape ({len(x)},)."
-            )
-        return x, y
-
     def chunks(self):
         """Yields (start, number of rows, features [size, d]); NaN is refused."""
         return iter(self.kept) if self.kept is not None else self._read()
 
     def _read(self):
         start = 0
-        for x in self.arrays:
+        for x, name in zip(self.arrays, NAMES):
             for first in range(0, len(x), self.size):
                 rows = np.asarray(x[first : first + self.size], self.dtype)
-                rows = finite(rows, first)
+                rows = labelled.finite(rows, first, name)
                 n = len(rows)
                 if n < self.size:
                     rows = np.pad(rows, [(0, self.size - n), (0, 0)])
@@ -143,17 +132,6 @@ class Rows:
         kernel, bias = kernel.astype(self.dtype), bias.astype(self.dtype)
         found = [_likeliest(x, kernel, bias).numpy()[:n] for _, n, x in self.chunks()]
         return np.concatenate(found)
-
-
-def finite(rows, first):
-    """The rows, of which the first is number `first` of all; NaN is refused."""
-    if not np.isfinite(rows).all():
-        bad = first + int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise BadInput(
-            f"The features hold NaN or infinity, first in row {bad}. A run that "
-            "diverged gives such features; evaluate an earlier checkpoint."
-        )
-    return rows
 
 
 @tf.function(reduce_retracing=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sslzoo import disk
 from sslzoo.data.toyworld import ToyWorld
 from sslzoo.errors import BadInput
 from sslzoo.zoo import files
@@ -154,7 +155,7 @@ def toyworld_folder(path, count=200):
                 file = draft / world.classes[item["label"]] / f"{i:04d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(item["image"]).save(file)
-            files.sync_tree(draft)
+            disk.sync_tree(draft)
             os.replace(draft, place)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

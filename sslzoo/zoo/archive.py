@@ -9,8 +9,9 @@ import stat
 import tarfile
 import zipfile
 
+from sslzoo import disk
 from sslzoo.errors import BadInput
-from sslzoo.zoo import files, sums
+from sslzoo.zoo import sums
 
 KINDS = (".zip", ".tar")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # The first moment that a .zip can tell.
@@ -32,9 +33,9 @@ def pack(models, out):
         for name, folder in models.items():
             if sums.identity(folder) != before[name]:
                 raise BadInput(f"{name} was replaced while it was packed. Try again.")
-        files.sync(draft)
+        disk.sync(draft)
         os.replace(draft, out)
-        files.sync(out.parent)
+        disk.sync(out.parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -127,7 +127,7 @@ class Served(tf.Module):
         self.variables = [v.value for v in model.variables]
         self.trainable_variables = [v.value for v in model.trainable_variables]
         self.regularization_losses = []
-        self.run = lambda images: dict(model(images, training=False))
+        self.run = _of_any_batch(model)
 
     @tf.function(autograph=False)
     def __call__(self, images, training=False):
@@ -145,6 +145,24 @@ class Served(tf.Module):
     @tf.function(autograph=False)
     def features(self, images):
         return self.run(images)
+
+
+def _of_any_batch(model):
+    """The features of images, also of none; refuses what is no batch of images."""
+
+    def run(images):
+        # A signature takes any shape, and oneDNN ends the process where the rank is
+        # another; of an empty batch it fails, so one black image is added, and its
+        # answer taken away. Where none is added, nothing is copied.
+        images = tf.ensure_shape(images, model.input_shape)
+        n = tf.shape(images)[0]
+        added = tf.cast(tf.equal(n, 0), tf.int32)
+        images = tf.pad(images, [[0, added], [0, 0], [0, 0], [0, 0]])
+        images = tf.ensure_shape(images, model.input_shape)
+        features = model(images, training=False)
+        return {name: value[:n] for name, value in features.items()}
+
+    return run
 
 
 def saved_model(model, path):

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from sslzoo import __version__
+from sslzoo import __version__, disk
 from sslzoo.errors import BadInput, CannotFetch, CannotWrite, MissingFile, SslzooError
 from sslzoo.zoo import cache, files
 
@@ -80,9 +80,9 @@ def fetch(
                 f"Checksum mismatch for {url} ({words}). The file was removed; retry, "
                 "or tell those who publish it."
             )
-        files.sync(part.path)
+        disk.sync(part.path)
         os.replace(part.path, target)
-        files.sync(target.parent)
+        disk.sync(target.parent)
         part.forget()
     return target
 
@@ -147,7 +147,10 @@ class _Part:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise CannotFetch(f"Cannot trust {self.url}: {reason}.") from None
+                raise CannotFetch(
+                    f"Cannot trust {self.url}: {reason}. If your network has a "
+                    "certificate of its own, SSL_CERT_FILE=FILE names it."
+                ) from None
             if isinstance(reason, TimeoutError):
                 reason = f"no byte for {self.timeout} seconds"
             raise _Passing(str(reason) or type(reason).__name__) from None
@@ -264,7 +267,7 @@ def _wrong(path, sha256, size):
     got = path.stat().st_size
     if size is not None and got != size:
         return f"expected {size} bytes, got {got}"
-    if sha256 is not None and (digest := files.sha256(path)) != sha256:
+    if sha256 is not None and (digest := disk.sha256(path)) != sha256:
         return f"expected {sha256}, got {digest}, {got} bytes"
     return ""
 

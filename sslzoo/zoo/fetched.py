@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 
+from sslzoo import disk
 from sslzoo.errors import BadInput
 from sslzoo.zoo import archive, files, store, sums
 
@@ -65,9 +66,9 @@ def unpack(cache, path, sha256, origin):
         try:
             archive.unpack(path, draft, origin)
             _check(draft, origin)
-            files.sync_tree(draft)
+            disk.sync_tree(draft)
             os.rename(draft, place)
-            files.sync(place.parent)
+            disk.sync(place.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return place

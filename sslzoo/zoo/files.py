@@ -1,34 +1,11 @@
-"""Files that are on the disk when we say so, and words for when they cannot be."""
+"""Of the folders of models: their size, their locks, words for when one is full."""
 
 import contextlib
-import hashlib
 import os
 
 from sslzoo.errors import CannotWrite, SslzooError
 
 CACHE_ADVICE = "Make room, or name another place: SSLZOO_CACHE=DIR or cache_dir=DIR."
-
-
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path):
-    """Returns when the file or folder `path` is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_tree(folder):
-    """Returns when `folder`, with all that is in it, is on the disk."""
-    for path, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            sync(os.path.join(path, name))
-        sync(path)
 
 
 def size(folder):

@@ -38,34 +38,21 @@ def prepared(images, contract):
     return np.stack(views) if np.ndim(images) == 4 else views[0]
 
 
-def checked(images, contract):
-    """A batch as the model takes it, float32 in [0, 1]; an error says what is wrong.
-
-    Args:
-        images: `[n, h, w, c]`, or one image `[h, w, c]`, which becomes a batch of one.
-            uint8 can only mean 0 to 255, and is scaled; float must be in [0, 1].
-        contract: the "input" of a card.
-    """
-    images = _pixels(images, contract["channels"])
-    height, width = images.shape[1:3]
-    if contract["fixed"] and (height, width) != (contract["size"], contract["size"]):
-        raise BadInput(
-            f"The model takes images of {contract['size']} x {contract['size']} pixels "
-            f"only, not {height} x {width}. sslzoo.load_preprocessor(NAME) brings them "
-            "to that size."
-        )
-    if min(height, width) < contract["smallest"]:
-        raise BadInput(
-            f"The model takes images of at least {contract['smallest']} pixels a side, "
-            f"not {height} x {width}. sslzoo.load_preprocessor(NAME) enlarges them."
-        )
-    if images.dtype == np.uint8:
-        return images.astype(np.float32) * np.float32(1 / 255)
-    return images.astype(np.float32, copy=False)
-
-
 def _pixels(images, channels):
     """A batch of pixels, uint8 or floating point, of any size."""
+    images = array(images)
+    alone = (channels,) == images.shape[-1:] and images.ndim == 3
+    batch = images[None] if alone else images
+    check_shape(batch.shape, channels)
+    if 0 in images.shape:
+        raise BadInput(f"No images: an array of shape {list(images.shape)}.")
+    check_dtype(images.dtype.name)
+    check_range(images)
+    return batch
+
+
+def array(images):
+    """The images as one array of numbers."""
     try:
         images = np.asarray(images)
     except ValueError:
@@ -75,32 +62,40 @@ def _pixels(images, channels):
             "The images are no array of numbers. Arrays of several sizes, paths and "
             "pictures go through sslzoo.load_preprocessor(NAME)."
         )
-    expected = f"[n, height, width, {channels}]"
-    if images.ndim not in (3, 4) or images.shape[-1] != channels:
-        advice = ""
-        if images.ndim in (3, 4) and images.shape[-3] == channels:
-            advice = " The channels come last: transpose it."
-        elif images.ndim == 4 or (images.ndim == 3 and images.shape[-1] <= 4):
-            advice = f" sslzoo.load(NAME, in_chans={images.shape[-1]}) adapts a model."
-        elif images.ndim in (2, 3) and channels == 3:
-            advice = " Gray images want their channel: numpy.stack([x] * 3, axis=-1)."
+    return images
+
+
+def check_shape(shape, channels):
+    """Raises unless it is that of a batch; of what is not known yet, it is None."""
+    shape = list(shape)
+    if len(shape) == 4 and shape[-1] in (None, channels):
+        return
+    advice = ""
+    if len(shape) == 3 and shape[-1] == channels:
+        advice = " One image is a batch of one: images[None]."
+    elif len(shape) in (3, 4) and shape[-3] == channels:
+        advice = " The channels come last: transpose it."
+    elif len(shape) == 4:
+        advice = f" sslzoo.load(NAME, in_chans={shape[-1]}) adapts a model."
+    elif len(shape) in (2, 3) and channels == 3:
+        advice = " Gray images want their channel: numpy.stack([x] * 3, axis=-1)."
+    raise BadInput(
+        f"An array of shape {shape} where [n, height, width, {channels}] is expected."
+        f"{advice}"
+    )
+
+
+def check_dtype(name):
+    if name != "uint8" and "float" not in name:
         raise BadInput(
-            f"An array of shape {list(images.shape)} where {expected} is expected, or "
-            f"one image without the n.{advice}"
+            f"The images are {name}. Give uint8, 0 to 255, or float32, 0 to 1."
         )
-    if 0 in images.shape:
-        raise BadInput(f"No images: an array of shape {list(images.shape)}.")
-    if images.dtype != np.uint8:
-        _in_range(images)
-    return images if images.ndim == 4 else images[None]
 
 
-def _in_range(images):
+def check_range(images):
     """Refuses what cannot be RGB in [0, 1]; leaves room for what resizing overshot."""
-    if images.dtype.kind != "f":
-        raise BadInput(
-            f"The images are {images.dtype}. Give uint8, 0 to 255, or float32, 0 to 1."
-        )
+    if images.dtype == np.uint8 or not images.size:
+        return
     least, most = images.min(), images.max()
     if not np.isfinite(least) or not np.isfinite(most):
         raise BadInput("The images have pixels that are no numbers (NaN, infinity).")

@@ -4,6 +4,7 @@ import keras
 
 from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
 from sslzoo.zoo.load import load
+from sslzoo.zoo.model import answer
 
 
 @keras.saving.register_keras_serializable("sslzoo")
@@ -39,6 +40,10 @@ class FeatureLayer(keras.layers.Layer):
             network = keras.saving.deserialize_keras_object(network)
         network.trainable = trainable
         self.network = network
+
+    def __call__(self, images, *args, **options):
+        shape = self.network.input_shape
+        return answer(super().__call__, shape, images, *args, **options)
 
     def call(self, images, training=None):
         return self.network(images, training=bool(training) and self.trainable)

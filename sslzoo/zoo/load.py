@@ -286,6 +286,8 @@ def _ending(backbone, card, num_classes, pooling, features_only, out_indices):
     """The model that was asked for, of the network of all features."""
     import keras
 
+    from sslzoo.zoo.model import ZooModel
+
     features, name = backbone.output, card.name.replace(".", "_")
     maps = [key for key, value in features.items() if len(value.shape) == 4]
     if features_only:
@@ -298,7 +300,7 @@ def _ending(backbone, card, num_classes, pooling, features_only, out_indices):
         outputs = head(outputs)
         new = ", ".join(weight.path for weight in head.weights)
         log.info("%s: new and random, to be trained: %s", card.name, new)
-    return keras.Model(backbone.input, outputs, name=name)
+    return ZooModel(backbone.input, outputs, name=name)
 
 
 def _chosen(names, maps, out_indices):

@@ -10,6 +10,7 @@ import functools
 import logging
 import pathlib
 
+from sslzoo import disk
 from sslzoo.errors import BadInput, MissingFile, SslzooError, UnknownName, nearest
 from sslzoo.zoo import cache, fetched, files, names, store, sums
 from sslzoo.zoo.card import Card, parse
@@ -45,16 +46,17 @@ class _Replaced(Exception):
 
 def folders(cache_dir=None):
     """The registries that are looked into, in this order: here, the cache, our own."""
-    package, first = pathlib.Path(__file__).parents[1], {}
-    for place in (
-        pathlib.Path("savedmodels"),
-        cache.folder(cache_dir),
-        package.parent / "savedmodels",  # Of a checkout.
-        package / "savedmodels",  # Of what was installed.
-    ):
+    first = {}
+    for place in (pathlib.Path("savedmodels"), cache.folder(cache_dir), *packaged()):
         if place.is_dir():
             first.setdefault(place.resolve(), place)
     return list(first.values())
+
+
+def packaged():
+    """Where the models lie that come with the package: a checkout, or installed."""
+    package = pathlib.Path(__file__).parents[1]
+    return package.parent / "savedmodels", package / "savedmodels"
 
 
 def cards(registry=None, cache_dir=None):
@@ -168,9 +170,9 @@ def publishing(name, registry="savedmodels", readme=None):
 
 def _publish(folder, name, registry, readme):
     card = _drafted(folder, name)
-    digests = {path: files.sha256(folder / path) for path in sums.found(folder)}
+    digests = {path: disk.sha256(folder / path) for path in sums.found(folder)}
     digests.pop(sums.NAME, None)
-    files.sync_tree(folder)  # What takes long is done before others must wait.
+    disk.sync_tree(folder)  # What takes long is done before others must wait.
     with store.locked(registry):
         index = Index(registry, cache.folder())
         _check_default(card, index)
@@ -180,10 +182,10 @@ def _publish(folder, name, registry, readme):
             made["README.md"] = readme(card)
         for path, text in made.items():
             (folder / path).write_text(text, encoding="utf-8")
-            digests[path] = files.sha256(folder / path)
+            digests[path] = disk.sha256(folder / path)
         sums.write(folder, digests)
         for path in (*made, sums.NAME, "."):
-            files.sync(folder / path)
+            disk.sync(folder / path)
         place = store.put(folder, index, name, card.revision)
     return Entry(place.absolute(), card, sums.identity(place))
 
@@ -212,7 +214,7 @@ def add(entry, registry):
     registry, name = pathlib.Path(registry), entry.card.name
     with store.draft(registry, name) as folder, files.writing(registry, store.ADVICE):
         sums.copy(entry.path, folder)
-        files.sync_tree(folder)
+        disk.sync_tree(folder)
         with store.locked(registry):
             index = Index(registry, cache.folder())
             store.put(folder, index, name, entry.card.revision)
@@ -328,7 +330,7 @@ def _unknown(name, known, indexes):
 def _local(path, place):
     """(index, folder) of the model in a folder of the user's, or in an archive."""
     if path.is_file():
-        home = fetched.unpack(place, path, files.sha256(path), path)
+        home = fetched.unpack(place, path, disk.sha256(path), path)
         return Index(home, place), fetched.model(home)
     if not path.is_dir():
         raise MissingFile(f"There is no model {path}: no such folder.")

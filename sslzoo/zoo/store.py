@@ -36,6 +36,7 @@ import os
 import secrets
 import shutil
 
+from sslzoo import disk
 from sslzoo.errors import BadInput
 from sslzoo.zoo import files, names, sums
 
@@ -191,5 +192,5 @@ def _move(registry, folder, place):
     os.rename(folder, place)
     touched = {folder.parent, place.parent, place.parent.parent, registry}
     for parent in touched - {registry.parent}:
-        files.sync(parent)
+        disk.sync(parent)
     return place

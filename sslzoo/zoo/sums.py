@@ -10,8 +10,8 @@ import re
 import shutil
 import time
 
+from sslzoo import disk
 from sslzoo.errors import BadInput
-from sslzoo.zoo import files
 
 NAME = "SHA256SUMS"
 SETTLED = 2_000_000_000  # Nanoseconds: the coarsest clock of a file system we know.
@@ -87,7 +87,7 @@ def read(folder):
 def identity(folder):
     """The sha256 of SHA256SUMS, hence of all; "" where there is none."""
     try:
-        return files.sha256(pathlib.Path(folder) / NAME)
+        return disk.sha256(pathlib.Path(folder) / NAME)
     except (FileNotFoundError, NotADirectoryError):
         return ""
 
@@ -121,7 +121,7 @@ def check(folder, known=None):
     for path, expected in listed.items():
         if path in same and same[path] == stamp(there[path]):
             continue
-        if (got := files.sha256(folder / path)) != expected:
+        if (got := disk.sha256(folder / path)) != expected:
             raise BadInput(
                 f"Checksum mismatch for {folder / path} (expected {expected}, got "
                 f"{got}, {there[path].st_size} bytes). It was changed after it was "

@@ -103,6 +103,9 @@ def test_paths_arrays_and_sources_are_images_too(model, photos):
         (noise(2, 16, 16, 3).astype("int32"), "Give uint8"),
         (noise(0, 16, 16, 3), "no images"),
         ([], "no images"),
+        ({"images": noise(2, 16, 16, 3)}, "no images in {'images'"),
+        (noise(2, 16, 16, 3) / 255 - 1, "divide those of"),
+        (noise(16, 16, 3), "is expected"),
     ],
 )
 def test_arrays_that_are_no_images_are_refused(model, images, words):

@@ -264,7 +264,11 @@ def bad(dtype="float64"):
         (lambda x, y: linear.fit(x[:, 0], y, C=1), "pooled or flattened"),
         (lambda x, y: linear.fit(*bad(), C=1), "row 123"),
         (lambda x, y: linear.evaluate(x, y, *bad(), grid=[1]), "row 123"),
-        (lambda x, y: linear.evaluate(x, y, x[:, 1:], y), "same for training and test"),
+        (lambda x, y: linear.evaluate(x, y, x[:, 1:], y), "columns"),
+        (
+            lambda x, y: linear.evaluate(x, y, x, y, validation=bad(), grid=[1]),
+            "validation features hold NaN or infinity, first in row 123",
+        ),
         (lambda x, y: linear.evaluate(x, y, x, y, grid=[]), "empty"),
         (lambda x, y: linear.evaluate(x, y, x, y, holdout=1.0), "holdout=1.0"),
         (lambda x, y: linear.evaluate(x[:6], np.arange(6), x, y), "holds out none"),

@@ -101,6 +101,25 @@ def test_any_batch_and_size_are_served(folder, model):
         assert_close(served(images), artifacts.features(model, images)["pooled"])
 
 
+def test_of_no_images_there_are_no_features(folder, expected):
+    served = tf.saved_model.load(str(folder / "saved_model"))
+    none = IMAGES[:0]
+    for run in (served.features, served.signatures["features"]):
+        for name, found in run(images=none).items():
+            assert found.shape == (0, *expected[name].shape[1:])
+    layer = keras.layers.TFSMLayer(folder / "saved_model")
+    for found in (served(none), served.serve(none), layer(none)):
+        assert found.shape == (0, *expected["pooled"].shape[1:])
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (32, 32), (1, 2, 32, 32, 3)])
+def test_what_is_no_batch_of_images_is_refused(folder, shape):
+    """A signature takes any shape, and a convolution would end the process."""
+    served = tf.saved_model.load(str(folder / "saved_model"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected shape"):
+        served.signatures["serving_default"](images=tf.zeros(shape))
+
+
 def test_it_says_what_the_hub_asks_of_it(folder, model):
     served = tf.saved_model.load(str(folder / "saved_model"))
     trained = {id(v) for v in served.trainable_variables}

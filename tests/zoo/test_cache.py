@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import sslzoo
+from sslzoo import disk
 from sslzoo.errors import (
     BadInput,
     CannotFetch,
@@ -49,7 +50,7 @@ def elsewhere(web, publish, models, fill, tmp_path):
     path = cache.bundle("byol_tiny.a", folder / "a.zip", registry=tmp_path / "there")
     source = {
         "url": f"{url}/a.zip",
-        "sha256": files.sha256(path),
+        "sha256": disk.sha256(path),
         "bytes": path.stat().st_size,
     }
     with registry.publishing("byol_tiny.a", models) as draft:
@@ -147,7 +148,7 @@ def test_an_archive_of_another_model_is_refused(
 ):
     publish("byol_tiny.b", registry_=tmp_path / "there")
     path = cache.bundle("byol_tiny.b", web[0] / "b.zip", registry=tmp_path / "there")
-    source = {"url": f"{web[1]}/b.zip", "sha256": files.sha256(path)}
+    source = {"url": f"{web[1]}/b.zip", "sha256": disk.sha256(path)}
     publish("byol_tiny.c", source=source)
     with pytest.raises(BadInput, match="the model 'byol_tiny.b', and not 'byol_tiny.c"):
         registry.find("byol_tiny.c", models, allow_http=True)
@@ -183,7 +184,7 @@ def test_what_must_be_converted_is_not_guessed_at(publish, models):
 
 
 def test_an_address_with_a_sum_is_a_handle(elsewhere, web, own_cache):
-    handle = f"{web[1]}/a.zip#sha256={files.sha256(elsewhere)}"
+    handle = f"{web[1]}/a.zip#sha256={disk.sha256(elsewhere)}"
     with pytest.raises(CannotFetch, match="plain http"):
         registry.find(handle)
     with pytest.raises(MissingFile, match="offline=True"):
@@ -409,7 +410,7 @@ def test_a_read_only_cache_is_said(elsewhere, models, read_only):
 def test_one_who_was_killed_while_unpacking_does_not_matter(
     elsewhere, models, own_cache
 ):
-    left = own_cache / ".fetched" / f"{files.sha256(elsewhere)}.draft" / "byol_tiny.a"
+    left = own_cache / ".fetched" / f"{disk.sha256(elsewhere)}.draft" / "byol_tiny.a"
     left.mkdir(parents=True)
     (left / "card.json").write_text("half")
     assert cache.info()["models"] == []

@@ -1,4 +1,4 @@
-"""`sslzoo list | info | features`, as a person and as a script has them."""
+"""`sslzoo list | info | features | bundle`, as a person and as a script has them."""
 
 import json
 import subprocess
@@ -8,16 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sslzoo import cli
 from sslzoo.evaluation import embeddings
-
-
-def run(capsys, *words):
-    """Exit code, and what went to standard output and error."""
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(word) for word in words])
-    said = capsys.readouterr()
-    return left.value.code, said.out, said.err
+from sslzoo.zoo import store
 
 
 @pytest.fixture
@@ -30,21 +22,21 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_list_gives_a_table_or_json(capsys, zoo):
-    code, out, _ = run(capsys, "list", "--registry", zoo)
+def test_list_gives_a_table_or_json(command, zoo):
+    code, out, _ = command("list", "--registry", zoo)
     assert code == 0 and "byol_tiny.toy" in out and "split_brain_fc.toy" in out
-    code, out, _ = run(capsys, "list", "byol", "--registry", zoo, "--json")
+    code, out, _ = command("list", "byol", "--registry", zoo, "--json")
     names = [row["name"] for row in json.loads(out)]
     assert code == 0 and names == ["byol_r18w16.toy", "byol_tiny.toy"]
     words = ["--method", "byol", "--backbone", "tiny", "--license", "permissive"]
-    code, out, _ = run(capsys, "list", *words, "--registry", zoo, "--json")
+    code, out, _ = command("list", *words, "--registry", zoo, "--json")
     assert [row["name"] for row in json.loads(out)] == ["byol_tiny.toy"]
 
 
-def test_info_gives_a_text_or_the_card(capsys, zoo):
-    code, out, _ = run(capsys, "info", "byol_tiny", "--registry", zoo)
+def test_info_gives_a_text_or_the_card(command, zoo):
+    code, out, _ = command("info", "byol_tiny", "--registry", zoo)
     assert code == 0 and "byol_tiny.toy, revision 1" in out and "block2" in out
-    code, out, _ = run(capsys, "info", "byol_tiny", "--registry", zoo, "--json")
+    code, out, _ = command("info", "byol_tiny", "--registry", zoo, "--json")
     assert json.loads(out)["name"] == "byol_tiny.toy"
 
 
@@ -62,17 +54,17 @@ def test_list_and_info_import_no_tensorflow(zoo):
     assert done.returncode == 0, done.stderr
 
 
-def test_features_of_a_folder_go_to_a_file(capsys, zoo, photos, tmp_path):
+def test_features_of_a_folder_go_to_a_file(command, zoo, photos, tmp_path):
     words = ["features", "byol_tiny", photos, tmp_path / "x.npz", "--registry", zoo]
-    code, out, _ = run(capsys, *words)
+    code, out, _ = command(*words)
     assert code == 0
     assert out.startswith("3 images, 16 numbers each, of byol_tiny.toy, revision 1, po")
     found = embeddings.read(tmp_path / "x.npz")
     assert found.vectors.shape == (3, 16) and list(found.skipped) == ["broken.png"]
-    code, _, err = run(capsys, *words)
+    code, _, err = command(*words)
     assert code == 1 and "x.npz is there already" in err
     words = [*words[:3], tmp_path / "y.npz", *words[4:], "--endpoint", "block1", "--l2"]
-    code, out, _ = run(capsys, *words, "--json")
+    code, out, _ = command(*words, "--json")
     result = json.loads(out)
     assert code == 0 and result["images"] == 3 and result["dimensions"] == 8
     assert result["endpoint"] == "block1" and result["l2"] and result["skipped"]
@@ -88,10 +80,30 @@ def test_features_of_a_folder_go_to_a_file(capsys, zoo, photos, tmp_path):
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
-    capsys, zoo, photos, tmp_path, monkeypatch, words, said
+    command, zoo, photos, tmp_path, monkeypatch, words, said
 ):
     monkeypatch.chdir(tmp_path)
     words = words.format(photos=photos).split()
-    code, out, err = run(capsys, *words, "--registry", zoo)
+    code, out, err = command(*words, "--registry", zoo)
     assert code == 1 and out == "" and said in err
     assert err.startswith("sslzoo: ") and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize("out", ["models", "models.zip"])
+def test_models_are_bundled(command, zoo, tmp_path, out):
+    words = ["bundle", "byol_tiny", "--registry", zoo, "--out", tmp_path / out]
+    code, said, _ = command(*words, "--json")
+    told = json.loads(said)
+    assert code == 0 and told["models"] == ["byol_tiny"] and told["bytes"] > 1000
+    assert told["out"] == str(tmp_path / out)
+    if out == "models":
+        assert store.all_names(tmp_path / out) == ["byol_tiny.toy"]
+    code, said, _ = command(*words)
+    assert code == 0 and str(tmp_path / out) in said and "SSLZOO_CACHE" in said
+
+
+def test_a_bundle_of_what_is_not_there_is_refused(command, zoo, tmp_path):
+    words = ["bundle", "byol_tny", "--registry", zoo, "--out", tmp_path / "out"]
+    code, said, err = command(*words)
+    assert code == 1 and said == "" and "byol_tiny" in err
+    assert not (tmp_path / "out").exists()

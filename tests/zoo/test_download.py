@@ -1,13 +1,15 @@
 """Against a server that does to us what servers do."""
 
+import contextlib
 import hashlib
 import http.server
 import os
 import pty
+import shutil
+import ssl
 import subprocess
 import sys
 import threading
-import urllib.request
 
 import pytest
 
@@ -116,8 +118,8 @@ def hangs_up(request):
     request.connection.close()
 
 
-@pytest.fixture
-def server():
+@contextlib.contextmanager
+def serving():
     server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -126,6 +128,43 @@ def server():
     server.released.set()
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def another():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a key and a certificate for this machine, signed by itself."""
+    if not shutil.which("openssl"):
+        pytest.skip("the openssl command, which makes certificates, is not installed")
+    path = tmp_path_factory.mktemp("certificate") / "ours.pem"
+    subject = ["-subj", "/CN=sslzoo", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command = ["openssl", "req", "-x509", *kind, *subject, "-keyout", path]
+    made = subprocess.run([*command, "-out", "-"], capture_output=True, check=True)
+    with open(path, "ab") as file:
+        file.write(made.stdout)
+    return path
+
+
+@pytest.fixture
+def secure(server, certificate, monkeypatch):
+    """The address of the same server, by https; it is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server.url.replace("http://", "https://")
 
 
 @pytest.fixture
@@ -374,12 +413,37 @@ def test_plain_http_must_be_asked_for(fetch, server):
     assert not server.asked
 
 
-def test_a_redirect_from_https_to_http_is_refused():
-    request = urllib.request.Request("https://x.y/z")
-    step = (request, None, 302, "Found", {}, "http://x.y/z")
-    with pytest.raises(CannotFetch, match="plain http"):
-        download._Redirects(allow_http=False).redirect_request(*step)
-    assert download._Redirects(allow_http=True).redirect_request(*step)
+def test_by_https_it_comes_without_being_asked_for(fetch, secure, server, target):
+    server.plan = [says(302, Location="/elsewhere"), drops_after(300_000)]
+    fetch(url=secure, allow_http=False)
+    assert target.read_bytes() == BODY and len(server.asked) == 3
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_from_https_to_http_is_refused(
+    fetch, secure, server, another, target, code
+):
+    server.plan = [says(code, Location=another.url)]
+    with pytest.raises(CannotFetch, match=f"^{another.url} comes by plain http"):
+        fetch(url=secure, allow_http=False)
+    assert len(server.asked) == 1 and not another.asked and not target.exists()
+
+
+def test_such_a_redirect_is_followed_when_it_is_allowed(
+    fetch, secure, server, another, target
+):
+    server.plan = [says(302, Location=another.url)]
+    fetch(url=secure, allow_http=True)
+    assert target.read_bytes() == BODY and len(another.asked) == 1
+
+
+def test_a_certificate_that_nobody_has_signed_is_not_trusted(
+    fetch, secure, server, target, monkeypatch
+):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(CannotFetch, match="Cannot trust https.*self.signed.*CERT_FILE"):
+        fetch(url=secure, allow_http=False)
+    assert not server.asked and not target.exists()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x.y/z", "x.y/z"])

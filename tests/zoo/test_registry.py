@@ -320,13 +320,13 @@ def test_a_model_is_read_once_and_then_known_by_its_times(publish, models, monke
     monkeypatch.setattr(sums, "SETTLED", 0)
     publish("byol_tiny.a")
     registry.find("byol_tiny.a", models)
-    read, true = [], sums.files.sha256
+    read, true = [], sums.disk.sha256
 
     def sha256(path):
         read.append(pathlib.Path(path).name)
         return true(path)
 
-    monkeypatch.setattr(sums.files, "sha256", sha256)
+    monkeypatch.setattr(sums.disk, "sha256", sha256)
     registry.find("byol_tiny.a", models)
     assert set(read) == {"SHA256SUMS"}
 

@@ -17,11 +17,11 @@ import pytest
 import tensorflow as tf
 
 import sslzoo
-from sslzoo import backbones
+from sslzoo import backbones, disk
 from sslzoo.data import terms
 from sslzoo.errors import SslzooError
 from sslzoo.methods import byol
-from sslzoo.zoo import artifacts, card, export, files, load, page, registry, run, sums
+from sslzoo.zoo import artifacts, card, export, load, page, registry, run, sums
 from tools import cards
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -307,7 +307,7 @@ def test_a_tampered_copy_fails_even_if_its_sums_fit(
 ):
     folder = shutil.copytree(made, tmp_path / made.name)
     tamper(folder, other)
-    digests = {path: files.sha256(folder / path) for path in sums.found(folder)}
+    digests = {path: disk.sha256(folder / path) for path in sums.found(folder)}
     digests.pop(sums.NAME)
     sums.write(folder, digests)
     with pytest.raises((AssertionError, SslzooError, FileNotFoundError)):

@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 
+from sslzoo import disk
 from sslzoo.errors import BadInput
-from sslzoo.zoo import files, sums
+from sslzoo.zoo import sums
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_changed_file_is_found(folder, path):
     (folder / path).write_bytes(before[:-1] + b"?")
     with pytest.raises(BadInput) as error:
         sums.check(folder)
-    got = files.sha256(folder / path)
+    got = disk.sha256(folder / path)
     for words in (str(folder / path), expected, got, f"{len(before)} bytes", "verify="):
         assert words in str(error.value)
 
@@ -107,8 +108,8 @@ def test_a_damaged_list_is_refused(folder, damage):
 def test_a_file_that_did_not_change_is_not_read_again(folder, settled, monkeypatch):
     known = sums.check(folder)
     assert set(known["files"]) == set(sums.read(folder))
-    read, true = [], files.sha256
-    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or true(path))
+    read, true = [], disk.sha256
+    monkeypatch.setattr(disk, "sha256", lambda path: read.append(path) or true(path))
     assert sums.check(folder, known) == known
     assert read == [folder / "SHA256SUMS"]
 

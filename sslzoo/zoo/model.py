@@ -1,0 +1,81 @@
+"""A network that says what is wrong with the images that it is given.
+
+Keras takes nearly anything, and the answer looks like features: of pixels from 0 to
+255, of bytes, of gray images, of NaN. Shape and dtype are known while a graph is
+traced, too, and to look at them costs nothing when it runs; at pixels, only where
+there are any yet.
+"""
+
+import keras
+
+from sslzoo.errors import BadInput
+from sslzoo.zoo import input as inputs
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class ZooModel(keras.Model):
+    """What `load` gives: a functional model of images."""
+
+    def __call__(self, inputs, *args, **options):
+        return answer(super().__call__, self.input_shape, inputs, *args, **options)
+
+    def predict(self, x, *args, **options):
+        if not hasattr(x, "shape"):  # A dataset, which is looked at as it is traced.
+            return super().predict(x, *args, **options)
+        check(x, self.input_shape)
+        if len(x):
+            return super().predict(x, *args, **options)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, self(x))
+
+
+def answer(call, shape, images, *args, **options):
+    """What a network gives for the images, bytes scaled to [0, 1]; also for none.
+
+    Args:
+        call: the network.
+        shape: of what it takes, None where that may be any.
+    """
+    if isinstance(images, dict):  # Keras' other way, by names.
+        return call(images, *args, **options)
+    if isinstance(images, (list, tuple)):
+        images = inputs.array(images)
+    check(images, shape)
+    if keras.backend.standardize_dtype(images.dtype) == "uint8":
+        images = keras.ops.cast(images, "float32") / 255
+    n, *sides = _known(images) or (None,)
+    if n != 0 or None in sides:
+        return call(images, *args, **options)
+    # Convolutions of oneDNN fail where there is nothing: of one image, then, none.
+    blank = keras.ops.zeros((1, *sides), images.dtype)
+    return keras.tree.map_structure(lambda y: y[:0], call(blank, training=False))
+
+
+def check(images, shape):
+    """Raises unless `images` may be given to a network that takes such a `shape`."""
+    found = _known(images)
+    if not found:
+        return
+    inputs.check_shape(found, shape[-1])
+    for side, only in zip(found[1:3], shape[1:3]):
+        if only is not None and side not in (None, only):
+            raise BadInput(
+                f"The model takes images of {shape[1]} x {shape[2]} pixels only, not "
+                f"{found[1]} x {found[2]}. sslzoo.load_preprocessor(NAME) brings them "
+                "to that size."
+            )
+    if 0 in found[1:]:
+        raise BadInput(f"Images without pixels: an array of shape {list(found)}.")
+    inputs.check_dtype(keras.backend.standardize_dtype(images.dtype))
+    try:
+        pixels = keras.ops.convert_to_numpy(images)
+    except (NotImplementedError, TypeError, ValueError):
+        return  # A graph is traced: there are none yet.
+    inputs.check_range(pixels)
+
+
+def _known(images):
+    """The shape; () where not even the rank is known, so that Keras is left to look."""
+    try:
+        return tuple(images.shape)
+    except ValueError:
+        return ()

@@ -1,0 +1,219 @@
+"""Each check can fail: the mistakes that are known to have been made, and a few more.
+
+A row for each mistake: the check that finds it, and what is put in whose place.
+"""
+
+import importlib
+import inspect
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import sslzoo.methods
+from sslzoo import verify
+from sslzoo.augment import crops, ops
+from sslzoo.backbones import fold, layers
+from sslzoo.data import pipeline
+from sslzoo.evaluation import knn, linear
+from sslzoo.losses import regression
+from sslzoo.methods import base, byol, momentum
+from sslzoo.optim import decay, lars, schedules, sgd
+from sslzoo.zoo import input as inputs
+from sslzoo.zoo import load
+
+
+def halved(p, y):
+    return 0.5 * COSINE(p, y)
+
+
+def in_half_precision(p, y):
+    return COSINE(tf.cast(p, tf.bfloat16), tf.cast(y, tf.bfloat16))
+
+
+def counted_from_one(self, step):
+    return SCHEDULE(self, step + 1)
+
+
+def linear_tau(self):
+    done = float(self.optimizer.iterations) / self.steps
+    return self.base_tau + (1 - self.base_tau) * done
+
+
+def softened(self, gradient, variable):
+    size, slope = (tf.norm(x) for x in (variable, gradient))
+    return gradient * self.trust * size / (slope + 1e-6)
+
+
+def rate_inside_the_momentum(self, gradient, variable, rate):
+    index = self._get_variable_index(variable)
+    velocity, gradient = self.velocities[index], tf.cast(gradient, tf.float32)
+    if not self.excluded[index]:
+        gradient = self.direction(gradient + self.decay * variable, variable)
+    step = tf.cast(rate, tf.float32) * gradient
+    self.assign(velocity, self.momentum * velocity + step)
+    self.assign_sub(variable, velocity)
+
+
+def target_infers(self, images, training=True):
+    return TARGET_OF(self, images, training=False)
+
+
+def target_infers_in_the_step(self, batch):
+    return self.report(
+        loss=sum(
+            byol.cosine_distance(
+                self.predict_from(self.pooled(batch[seen])),
+                self.target_of(batch[other], training=False),
+            )
+            for seen, other in (("view1", "view2"), ("view2", "view1"))
+        )
+    )
+
+
+def frozen_layers(model, fresh=False):
+    twin = FROZEN_COPY(model, fresh)
+    twin.trainable = False
+    return twin
+
+
+def not_frozen(model, fresh=False):
+    twin = FROZEN_COPY(model, fresh)
+    for weight in twin.weights:
+        weight.trainable = "moving" not in weight.path
+    return twin
+
+
+def moved_the_other_way(twin, model, tau, when=None):
+    MOVE(twin, model, 1 - tau, when)
+
+
+def not_stopped(self, images, training=True):
+    pooled = self.target_backbone(images, training=training)["pooled"]
+    return self.target_projector(pooled, training=training)
+
+
+def probe_teaches(self, pooled1, batch, training=True):
+    return tf.reduce_mean(self.classifier(pooled1)), {}
+
+
+def views_in_one_batch(self, batch):
+    both = tf.concat([batch["view1"], batch["view2"]], 0)
+    self.predict_from(self.pooled(both))
+
+
+def added_not_averaged(self, gradients, weights):
+    return ADD_UP(self, [2 * g for g in gradients], weights)
+
+
+def half_a_prediction(self, pooled, training=True):
+    return tf.cast(PREDICT_FROM(self, pooled, training), tf.bfloat16)
+
+
+def in_order(n, count, seed):
+    return n % count
+
+
+def with_replacement(n, count, seed):
+    draws = np.random.default_rng(0).integers(0, count, n.shape)
+    return tf.constant(draws)
+
+
+def from_the_start(*args, step=0, **options):
+    return BATCHES(*args, **options)
+
+
+def one_aside(size, height, width):
+    return CENTRE(size, height, width) + np.array([0, 1, 0, 0])
+
+
+def antialiased(extent, size, interpolation, antialias):
+    return TAPS(extent, size, interpolation, True)
+
+
+def only_counted(*args, temperature=None, **options):
+    return NEAREST(*args, **options, temperature=None)
+
+
+def twice_as_weak(x, y, C, **options):
+    return FIT(x, y, C=2 * C, **options)
+
+
+def without_the_mean(norm):
+    a, b = LINE(norm)
+    return a, 0 * b
+
+
+def nothing_filled(backbone, path):
+    pass
+
+
+COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
+TARGET_OF, PREDICT_FROM = byol.BYOL.target_of, byol.BYOL.predict_from
+FROZEN_COPY, MOVE, ADD_UP = momentum.frozen_copy, momentum.move, base.Method._add_up
+BATCHES, CENTRE, TAPS = pipeline.training_batches, crops.centre_window, inputs.taps
+NEAREST, FIT, LINE = knn.predict, linear.fit, fold._line
+BATCH_NORM = layers.BatchNorm.__init__
+
+SABOTEURS = [
+    (verify.losses.loss_values, regression, "cosine_distance", halved),
+    (verify.optim.learning_rates, schedules.WarmupCosine, "__call__", counted_from_one),
+    (verify.byol.taus, byol.BYOL, "tau", linear_tau),
+    (verify.optim.lars_by_hand, lars.LARS, "direction", softened),
+    (verify.optim.lars_by_hand, sgd.SGD, "update_step", rate_inside_the_momentum),
+    (verify.optim.lars_by_hand, decay, "excluded", lambda path, patterns: False),
+    (verify.optim.lars_by_hand, decay, "excluded", lambda path, _: "bias" in path),
+    (verify.byol.both_directions, byol, "cosine_distance", halved),
+    (verify.byol.both_directions, byol.BYOL, "train_step", target_infers_in_the_step),
+    (verify.byol.target_in_training_mode, byol.BYOL, "target_of", target_infers),
+    (verify.byol.target_in_training_mode, momentum, "frozen_copy", frozen_layers),
+    (verify.byol.target_outside_the_optimizer, momentum, "frozen_copy", not_frozen),
+    (verify.byol.target_outside_the_optimizer, momentum, "move", moved_the_other_way),
+    (verify.byol.stopped_gradients, byol.BYOL, "target_of", not_stopped),
+    (verify.byol.stopped_gradients, byol.BYOL, "probe", probe_teaches),
+    (verify.byol.two_passes, byol.BYOL, "train_step", views_in_one_batch),
+    (verify.byol.two_passes, BATCH_NORM, "__defaults__", (0.99, 1e-5)),
+    (verify.byol.full_precision_loss, regression, "cosine_distance", in_half_precision),
+    (verify.byol.full_precision_loss, byol.BYOL, "predict_from", half_a_prediction),
+    (verify.steps.accumulation, base.Method, "_add_up", added_not_averaged),
+    (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.9, 1e-3)),
+    (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.99, 1e-5)),
+    (verify.backbones.folding, fold, "_line", without_the_mean),
+    (verify.data.order_of_images, pipeline, "shuffled", in_order),
+    (verify.data.order_of_images, pipeline, "shuffled", with_replacement),
+    (verify.data.any_position_at_once, pipeline, "training_batches", from_the_start),
+    (verify.data.views_of_fixed_seeds, ops, "blur", lambda image, *_: image),
+    (verify.data.views_of_fixed_seeds, ops, "solarize", lambda image, *_: image),
+    (verify.data.evaluation_view, crops, "centre_window", one_aside),
+    (verify.data.evaluation_view, inputs, "taps", antialiased),
+    (verify.evaluation.neighbours_by_hand, knn, "predict", only_counted),
+    (verify.evaluation.regression_by_hand, linear, "fit", twice_as_weak),
+    (verify.zoo.round_trip, load, "fill", nothing_filled),
+]
+
+
+def named(value):
+    return getattr(value, "__name__", "value").strip("<>")
+
+
+@pytest.mark.parametrize("check, place, name, mistake", SABOTEURS, ids=named)
+def test_a_mistake_is_found(monkeypatch, check, place, name, mistake):
+    monkeypatch.setattr(place, name, mistake)
+    row = verify.tried(check)
+    assert not row["passed"] and "did not come to an end" not in row["failure"]
+
+
+def test_every_check_has_a_saboteur():
+    elsewhere = {verify.steps.two_replicas_as_one}
+    assert {row[0] for row in SABOTEURS} | elsewhere == set(verify.CHECKS)
+
+
+def test_every_method_has_checks_of_its_own():
+    subjects = {s.__name__.rpartition(".")[2] for s in verify.SUBJECTS if s.CHECKS}
+    for file in pathlib.Path(sslzoo.methods.__path__[0]).glob("*.py"):
+        module = importlib.import_module(f"sslzoo.methods.{file.stem}")
+        kinds = [k for k in vars(module).values() if inspect.isclass(k)]
+        ours = [k for k in kinds if k.__module__ == module.__name__]
+        if any(issubclass(k, base.Method) and k is not base.Method for k in ours):
+            assert file.stem in subjects, f"verify/{file.stem}.py, and in SUBJECTS"
