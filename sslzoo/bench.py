@@ -81,8 +81,13 @@ def step(
     precision="float32",
     jit=False,
     turns=5,
+    optimizer="lars",
 ):
-    """One BYOL step on images that are there: forward, backward, LARS, target."""
+    """One BYOL step on images that are there: forward, backward, weights, target.
+
+    Args:
+        optimizer: "lars", or "sgd" without momentum, as the peer of tools/ has it.
+    """
     import keras
     import tensorflow as tf
 
@@ -94,7 +99,13 @@ def step(
     method = byol.BYOL(
         backbones.build(backbone), 1000, byol.example(image_size), hidden=4096
     )
-    method.compile(lars.LARS(0.1))
+    kinds = {"lars": lars.LARS, "sgd": keras.optimizers.SGD}
+    if optimizer not in kinds:
+        raise UnknownName(
+            f"bench step has no optimizer {optimizer!r}.{nearest(optimizer, kinds)} "
+            f"It has: {', '.join(kinds)}."
+        )
+    method.compile(kinds[optimizer](0.1))
     shape = (batch_size, image_size, image_size, 3)
     batch = {f"view{i}": tf.random.stateless_uniform(shape, (0, i)) for i in (1, 2)}
     train = tf.function(method.train_step, jit_compile=jit)

@@ -43,6 +43,7 @@ def pairs(peers, data, photo):
     views = [*ONE_CORE, *peer("views", photo)]
     cifar = peer("cifar", data)
     small = dict(backbone="resnet18", width=0.25, stem="small", image_size=32)
+    step = bench("step", "optimizer=sgd")  # As the peer.
     ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
     return {
         "views": ([*ONE_CORE, *bench("views", f"photo={photo}")], views),
@@ -50,11 +51,8 @@ def pairs(peers, data, photo):
             [*ONE_CORE, *bench("views", f"photo={photo}", "augment=device")],
             views,
         ),
-        "step": (bench("step"), peer("step")),
-        "step-bf16": (
-            bench("step", "precision=mixed_bfloat16"),
-            peer("step", "--bf16"),
-        ),
+        "step": (step, peer("step")),
+        "step-bf16": ([*step, "precision=mixed_bfloat16"], peer("step", "--bf16")),
         "linear": (
             bench("linear"),
             [
