@@ -71,6 +71,13 @@ def test_a_run_can_be_trained_evaluated_and_gone_on_with(capsys, trained):
     assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
 
 
+def test_scores_that_cannot_be_kept_are_shown_all_the_same(capsys, trained, tmp_path):
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    code, out, err = run(capsys, *words, "--out", tmp_path / "none" / "scores.json")
+    assert code == 1 and json.loads(out)["toyworld"]["knn"]
+    assert "No such file or directory. The scores are above" in err
+
+
 def test_several_runs_get_an_interval(capsys, trained, tmp_path):
     words = ["evaluate", trained, trained, trained, "--protocol", "linear", "--json"]
     code, out, _ = run(capsys, *words, "--seeds", 1)
