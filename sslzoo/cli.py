@@ -73,11 +73,13 @@ def evaluate(args):
         args.seeds,
         say=(lambda words: None) if args.json else progress.say,
     )
-    if args.out:
-        from sslzoo import checkpoints
-
-        checkpoints.write_text(args.out, json.dumps(results, indent=1) + "\n")
     show(args, results, progress.ladder_table)
+    if args.out:  # Last: what took long is seen even if it cannot be kept there.
+        from sslzoo import checkpoints
+        from sslzoo.zoo import files
+
+        with files.writing(args.out, "The scores are above; give another --out."):
+            checkpoints.write_text(args.out, json.dumps(results, indent=1) + "\n")
 
 
 def report(args):

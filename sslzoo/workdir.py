@@ -17,7 +17,7 @@ import platform
 import shlex
 
 from sslzoo import __version__, checkpoints, recipe
-from sslzoo.errors import BadInput, MissingFile
+from sslzoo.errors import BadInput, MissingFile, RunStopped
 
 DECIDES = ("recipe", "knobs", "seed", "data", "text")  # What may not change.
 
@@ -117,16 +117,25 @@ class Workdir:
         return (self.path / name).read_text()
 
     def write_history(self, rows):
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        checkpoints.write_text(self.path / "history.jsonl", text)
+        self._write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def add_timing(self, row):
-        with open(self.path / "timing.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
+        file = self.path / "timing.jsonl"
+        before = file.read_text() if file.exists() else ""
+        self._write("timing.jsonl", before + json.dumps(row) + "\n")
 
     def write_result(self, result):
-        text = json.dumps(result, indent=1) + "\n"
-        checkpoints.write_text(self.path / "result.json", text)
+        self._write("result.json", json.dumps(result, indent=1) + "\n")
+
+    def _write(self, name, text):
+        try:
+            checkpoints.write_text(self.path / name, text)
+        except OSError as error:
+            raise RunStopped(
+                f"Cannot write {self.path / name}: {error.strerror or error}. Make "
+                "room, then give the same command again: it goes on from the last "
+                "checkpoint."
+            ) from error
 
 
 def versions():

@@ -1,6 +1,9 @@
+import contextlib
 import errno
+import itertools
 import json
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -74,17 +77,65 @@ def test_half_a_checkpoint_is_nobodys(tmp_path):
     assert not draft.exists()
 
 
-def test_a_full_disk_leaves_the_old_state_and_says_what_to_do(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "code, lasts", [(errno.ENOSPC, True), (errno.ENOSPC, False), (errno.EROFS, True)]
+)
+def test_whatever_write_fails_the_old_state_stays(tmp_path, disk, code, lasts):
+    """Each call that changes the disk fails once, alone or with all after it."""
+    for at in itertools.count():
+        folder = tmp_path / str(at)
+        for step in (0, 1):
+            checkpoints.save(folder, step, ARRAYS, {})
+        said = ""
+        with disk.failing(code, at, lasts) as failed:
+            try:
+                checkpoints.save(folder, 2, ARRAYS, {})
+            except RunStopped as error:
+                said = str(error)
+        if not failed:
+            break
+        step, arrays, _ = checkpoints.latest(folder, pytest.fail)
+        assert arrays.keys() == ARRAYS.keys()
+        if said:
+            assert f"Cannot write the checkpoint of step 2 to {folder}" in said
+            assert os.strerror(code) in said and f"kept: step-{step:08d}" in said
+        else:  # A folder that was there already, or the oldest, which is to go.
+            assert step == 2
+        checkpoints.save(folder, 3, ARRAYS, {})
+        assert checkpoints.latest(folder, pytest.fail)[0] == 3
+        assert len([*folder.iterdir()]) == checkpoints.KEEP
+    assert at > 10
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_disk_that_fills_up_while_a_damaged_checkpoint_is_replaced(
+    tmp_path, disk, lasts
+):
+    for at in itertools.count():
+        folder = tmp_path / str(at)
+        for step in (1, 2):
+            checkpoints.save(folder, step, ARRAYS, {})
+        (folder / "step-00000002" / "state.npz").write_bytes(b"cut")
+        with disk.failing(errno.ENOSPC, at, lasts) as failed:
+            with contextlib.suppress(RunStopped):
+                checkpoints.save(folder, 2, ARRAYS, {})
+        if not failed:
+            break
+        assert checkpoints.latest(folder, say_nothing)[0] in (1, 2)
+
+
+def test_a_full_disk_of_the_kernel_leaves_the_old_state(tmp_path):
+    """No call is faked: no file may grow beyond so many bytes."""
     checkpoints.save(tmp_path, 1, ARRAYS, {})
-
-    def full(file, **arrays):
-        file.write(b"some")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(RunStopped, match="No space left .* kept: step-00000001"):
-        checkpoints.save(tmp_path, 2, ARRAYS, {})
-    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in (0, 1, 100, 400):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            with pytest.raises(RunStopped, match="File too large.* kept: step-0"):
+                checkpoints.save(tmp_path, 2, ARRAYS, {})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
     assert checkpoints.latest(tmp_path)[0] == 1
 
 
@@ -107,3 +158,21 @@ def test_a_text_that_cannot_be_put_there_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="directory"):
         checkpoints.write_text(tmp_path / "page.html", "new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_text_that_cannot_be_written_stays_what_it_was(tmp_path, disk, lasts):
+    for at in itertools.count():
+        path = tmp_path / str(at) / "history.jsonl"
+        path.parent.mkdir()
+        checkpoints.write_text(path, "old")
+        with disk.failing(errno.ENOSPC, at, lasts) as failed:
+            with contextlib.suppress(OSError):
+                checkpoints.write_text(path, "new")
+        if not failed:
+            break
+        assert path.read_text() == "old"
+        checkpoints.write_text(path, "newer")
+        assert path.read_text() == "newer"
+        assert [*path.parent.iterdir()] == [path]
+    assert at > 2

@@ -16,14 +16,6 @@ SMALL = (
 TRAIN = ["train", "byol_r18w16_toyworld", *SMALL.split(), "hidden=16"]
 
 
-def run(capsys, *words):
-    """Exit code, and what went to standard output and error."""
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(word) for word in words])
-    said = capsys.readouterr()
-    return left.value.code, said.out, said.err
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli") / "run"
@@ -49,18 +41,18 @@ VERBS = (
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_has_an_example_in_its_help(capsys, verb):
-    code, out, _ = run(capsys, verb, "--help")
+def test_each_verb_has_an_example_in_its_help(command, verb):
+    code, out, _ = command(verb, "--help")
     assert code == 0 and f"Example: sslzoo {verb}" in " ".join(out.split())
 
 
-def test_a_run_can_be_trained_evaluated_and_gone_on_with(capsys, trained):
+def test_a_run_can_be_trained_evaluated_and_gone_on_with(command, trained):
     result = json.loads((trained / "result.json").read_text())
     assert set(result["probes"]["toyworld"]["trained"]) == {"knn", "linear"}
-    code, out, _ = run(capsys, *TRAIN, "--workdir", trained, "--json")
+    code, out, _ = command(*TRAIN, "--workdir", trained, "--json")
     assert code == 0 and json.loads(out) == result  # It had ended: nothing to do.
     words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
-    code, out, _ = run(capsys, *words, "--out", trained / "scores.json")
+    code, out, _ = command(*words, "--out", trained / "scores.json")
     found = json.loads(out)["toyworld"]["knn"]
     assert (
         code == 0
@@ -71,21 +63,28 @@ def test_a_run_can_be_trained_evaluated_and_gone_on_with(capsys, trained):
     assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
 
 
-def test_several_runs_get_an_interval(capsys, trained, tmp_path):
+def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    code, out, err = command(*words, "--out", tmp_path / "none" / "scores.json")
+    assert code == 1 and json.loads(out)["toyworld"]["knn"]
+    assert "No such file or directory. The scores are above" in err
+
+
+def test_several_runs_get_an_interval(command, trained, tmp_path):
     words = ["evaluate", trained, trained, trained, "--protocol", "linear", "--json"]
-    code, out, _ = run(capsys, *words, "--seeds", 1)
+    code, out, _ = command(*words, "--seeds", 1)
     found = json.loads(out)["toyworld"]["linear"]
     assert code == 0 and found["trained"]["n"] == 3
     assert found["difference"]["low"] <= found["difference"]["mean"]
 
 
-def test_the_result_is_a_table_for_a_person(capsys, trained):
-    code, out, _ = run(capsys, *TRAIN, "--workdir", trained)
+def test_the_result_is_a_table_for_a_person(command, trained):
+    code, out, _ = command(*TRAIN, "--workdir", trained)
     assert code == 0 and "random features" in out and "toyworld" in out
 
 
-def test_knobs_may_stand_behind_the_options(capsys, tmp_path):
-    code, _, err = run(capsys, *TRAIN[:2], "--workdir", tmp_path, "epoch=1")
+def test_knobs_may_stand_behind_the_options(command, tmp_path):
+    code, _, err = command(*TRAIN[:2], "--workdir", tmp_path, "epoch=1")
     assert code == 1 and "Did you mean 'epochs'?" in err
 
 
@@ -112,48 +111,48 @@ def test_knobs_may_stand_behind_the_options(capsys, tmp_path):
     ],
 )
 def test_a_mistake_is_answered_in_one_line_and_leaves_nothing(
-    capsys, tmp_path, monkeypatch, words, said
+    command, tmp_path, monkeypatch, words, said
 ):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run(capsys, *words.split())
+    code, out, err = command(*words.split())
     assert code == 1 and out == ""
     assert err.startswith("sslzoo: ") and err.count("\n") == 1 and said in err
     assert not list(tmp_path.iterdir())
 
 
-def test_labels_missing_where_they_are_needed_are_asked_for(capsys, tmp_path, trained):
+def test_labels_missing_where_they_are_needed_are_asked_for(command, tmp_path, trained):
     rng = np.random.default_rng(0)
     for i in range(4):
         image = Image.fromarray(rng.integers(0, 255, (40, 40, 3), "uint8"))
         image.save(tmp_path / f"{i}.png")
     spec = f"folder:{tmp_path}"
     words = ["evaluate", trained, "--data", spec, "--test", spec, "--size", 32]
-    code, _, err = run(capsys, *words)
+    code, _, err = command(*words)
     assert code == 1 and "has no labels" in err
 
 
-def test_check_names_the_bad_pictures_and_fails(capsys, tmp_path):
+def test_check_names_the_bad_pictures_and_fails(command, tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "good.png")
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff broken")
     (tmp_path / "notes.txt").write_text("none")
-    code, out, _ = run(capsys, "check", tmp_path, "--json")
+    code, out, _ = command("check", tmp_path, "--json")
     report = json.loads(out)
     assert code == 1 and "bad.jpg" in report["bad"]
     (tmp_path / "bad.jpg").unlink()
-    code, out, _ = run(capsys, "check", tmp_path)
+    code, out, _ = command("check", tmp_path)
     assert code == 0 and "PNG" in out.upper()
 
 
-def test_a_run_is_published_and_its_loading_said(capsys, trained, tmp_path):
+def test_a_run_is_published_and_its_loading_said(command, trained, tmp_path):
     words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
     scores = tmp_path / "scores.json"
-    code, out, _ = run(capsys, *words, "--out", scores)
+    code, out, _ = command(*words, "--out", scores)
     measured = json.loads(out)["toyworld"]["knn"]["trained"]["mean"]
     words = ["export", trained, "--registry", tmp_path / "models", "--results", scores]
-    code, out, err = run(capsys, *words)
+    code, out, err = command(*words)
     assert code == 1 and "Give one, as <method>_<arch>.<tag>" in err  # Its net is tiny.
     words += ["--name", "byol_tiny.toy", "--licence", "weights=MIT", "data=none"]
-    code, out, _ = run(capsys, *words, "--summary", "A test.", "--json")
+    code, out, _ = command(*words, "--summary", "A test.", "--json")
     told = json.loads(out)
     assert code == 0 and told["load"] == f'sslzoo.load("{told["path"]}")'
     assert told["differences"]["saved_model"] < 1e-4
@@ -173,13 +172,13 @@ def test_a_run_is_published_and_its_loading_said(capsys, trained, tmp_path):
     (tmp_path / "result.json").write_text((trained / "result.json").read_text())
     (tmp_path / "timing.jsonl").write_text("")
     (tmp_path / "recipe.py").write_text(recipe)
-    code, _, err = run(capsys, *words)
+    code, _, err = command(*words)
     assert code == 1 and "and not of" in err and "sslzoo evaluate" in err
 
 
-def test_what_is_published_is_told_to_a_person(capsys, trained, tmp_path, monkeypatch):
+def test_what_is_published_is_told_to_a_person(command, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = run(capsys, "export", trained, "--name", "byol_tiny.toy")
+    code, out, _ = command("export", trained, "--name", "byol_tiny.toy")
     assert code == 0 and 'sslzoo.load("byol_tiny.toy")' in out
     assert "savedmodels/byol_tiny.toy: revision 1" in out and "saved_model" in out
     assert "data: Apache-2.0; weights: Apache-2.0" in out  # Of the toy world.
@@ -187,54 +186,54 @@ def test_what_is_published_is_told_to_a_person(capsys, trained, tmp_path, monkey
     assert "it is not for photographs" in page and "none published" in page
     assert "images of toy world, train" in page and "Grill et al. 2020" in page
     words = ["export", trained, "--name", "byol_tiny.toy", "--licence", "MIT"]
-    code, _, err = run(capsys, *words)
+    code, _, err = command(*words)
     assert code == 1 and "write licence=NAME, like weights=MIT" in err
 
 
-def test_the_page_of_a_run_can_be_written_again(capsys, trained, tmp_path):
+def test_the_page_of_a_run_can_be_written_again(command, trained, tmp_path):
     """Which `train --report` writes too, to the byte."""
-    code, out, _ = run(capsys, *TRAIN, "--workdir", trained, "--report")
+    code, out, _ = command(*TRAIN, "--workdir", trained, "--report")
     assert code == 0 and f"Report: {trained / 'report.html'}" in out
     first = (trained / "report.html").read_bytes()
-    code, out, _ = run(capsys, "report", trained, "--out", tmp_path / "again.html")
+    code, out, _ = command("report", trained, "--out", tmp_path / "again.html")
     assert code == 0 and out == f"Report: {tmp_path / 'again.html'}\n"
     assert (tmp_path / "again.html").read_bytes() == first
     (trained / "report.html").unlink()
-    code, out, _ = run(capsys, "report", trained, "--json")
+    code, out, _ = command("report", trained, "--json")
     assert code == 0 and json.loads(out) == {"report": f"{trained / 'report.html'}"}
     assert (trained / "report.html").read_bytes() == first
 
 
-def test_a_run_without_a_checkpoint_has_no_page_yet(capsys, trained, tmp_path):
+def test_a_run_without_a_checkpoint_has_no_page_yet(command, trained, tmp_path):
     for name in ("run.json", "recipe.py"):
         (tmp_path / name).write_text((trained / name).read_text())
-    code, _, err = run(capsys, "report", tmp_path)
+    code, _, err = command("report", tmp_path)
     assert code == 1 and "has no checkpoint yet. To train it: sslzoo train" in err
 
 
 def test_a_model_loaded_by_its_name_is_shown_on_the_page_of_its_run(
-    capsys, trained, tmp_path, monkeypatch
+    command, trained, tmp_path, monkeypatch
 ):
     """The first minute: export, pictures, features, and neighbours among them."""
     monkeypatch.chdir(tmp_path)
     name, models = "byol_tiny.toyworld", ("--registry", "models")
     for revision in (1, 2):
         words = ["export", trained, "--name", name, *models, "--json"]
-        code, out, _ = run(capsys, *words)
+        code, out, _ = command(*words)
         assert code == 0 and json.loads(out)["revision"] == revision
-    code, out, _ = run(capsys, "sheet", "--folder", "scenes", "--count", 24)
+    code, out, _ = command("sheet", "--folder", "scenes", "--count", 24)
     assert code == 0 and out == "scenes\n"
-    code, _, _ = run(capsys, "features", name, "scenes", "x.npz", *models)
+    code, _, _ = command("features", name, "scenes", "x.npz", *models)
     assert code == 0
     words = ["report", trained, "--features", "x.npz", "--out", "page.html"]
-    assert run(capsys, *words)[0] == 0
+    assert command(*words)[0] == 0
     page = (tmp_path / "page.html").read_text()
     assert f"<strong>{name}, revision 2</strong> made 16 numbers" in page
     assert "those of this run, to the bit" in page
-    code, _, err = run(capsys, *words[:3], "y.npz")
+    code, _, err = command(*words[:3], "y.npz")
     assert code == 1 and err == "sslzoo: No such file: y.npz.\n"
     (tmp_path / "y.npz").write_text("none")
-    code, _, err = run(capsys, *words[:3], "y.npz")
+    code, _, err = command(*words[:3], "y.npz")
     assert code == 1 and "y.npz is no file of features" in err and err.count("\n") == 1
 
 

@@ -1,5 +1,9 @@
 """A killed run ends as the run that was not; one that must not go on says so."""
 
+import contextlib
+import dataclasses
+import errno
+import itertools
 import json
 import os
 import pathlib
@@ -13,6 +17,7 @@ import numpy as np
 import pytest
 
 from sslzoo import checkpoints, recipe, runner, workdir
+from sslzoo.data import sources
 from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
 
 NAME = "byol_r18w16_toyworld"
@@ -204,20 +209,95 @@ def test_a_folder_that_is_no_workdir_is_named(tmp_path):
         workdir.Workdir(tmp_path / "file" / "run").open({}, "")
 
 
-def test_a_full_disk_stops_the_run_and_the_state_before_it_loads(tmp_path, monkeypatch):
-    savez, calls = np.savez, []
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_workdir_that_cannot_be_made_is_named_and_can_be_made_later(
+    tmp_path, disk, code
+):
+    for at in itertools.count():
+        folder, identity = workdir.Workdir(tmp_path / str(at)), {"recipe": "a"}
+        try:
+            with disk.failing(code, at, lasts=code == errno.EROFS) as failed:
+                folder.open(identity, "text")
+        except BadInput as error:
+            said = f"Cannot write to the workdir {folder.path}: {os.strerror(code)}"
+            assert said in str(error)
+            with pytest.raises(MissingFile):
+                folder.run()
+            folder.open(identity, "text")
+        assert folder.run() == identity
+        if not failed:
+            break
+    assert at == 9  # A folder; and twice to open, write, sync and put in place.
 
-    def fills(file, **arrays):
-        calls.append(1)
-        if len(calls) == 3:
-            raise OSError(28, "No space left on device")
-        savez(file, **arrays)
 
-    monkeypatch.setattr(np, "savez", fills)
-    with pytest.raises(RunStopped, match="No space left"):
-        run(tmp_path / "run")
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize(
+    "name, write",
+    [
+        ("history.jsonl", lambda folder, x: folder.write_history([{"epoch": 0}, x])),
+        ("timing.jsonl", lambda folder, x: folder.add_timing(x)),
+        ("result.json", lambda folder, x: folder.write_result(x)),
+    ],
+)
+def test_a_file_of_the_run_that_cannot_be_written_stays_what_it_was(
+    tmp_path, disk, name, write, code
+):
+    folder = workdir.Workdir(tmp_path)
+    for at in itertools.count():
+        write(folder, {"epoch": 1})
+        before = (tmp_path / name).read_text()
+        with disk.failing(code, at, lasts=code == errno.EROFS) as failed:
+            if at < 4:
+                with pytest.raises(RunStopped) as stopped:
+                    write(folder, {"epoch": 2})
+            else:
+                write(folder, {"epoch": 2})
+        if not failed:
+            break
+        assert (tmp_path / name).read_text() == before
+        said = str(stopped.value)
+        assert str(tmp_path / name) in said and os.strerror(code) in said
+        assert "the same command again" in said
+        if code == errno.ENOSPC:
+            assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert at == 4  # To open, to write, to sync, to put in place.
+
+
+@pytest.mark.parametrize(
+    "name, kept", [("timing.jsonl", 4), ("state.npz", 4), ("result.json", 12)]
+)
+def test_a_disk_that_fills_up_stops_the_run_which_ends_with_the_same_bits(
+    whole, tmp_path, disk, name, kept
+):
+    class Fills(runner.Listener):
+        def ended_epoch(self, row, timing):
+            if row["epoch"] == 1:
+                filled.enter_context(disk.failing(errno.ENOSPC, name=name))
+
+    with contextlib.ExitStack() as filled:
+        with pytest.raises(RunStopped, match="No space left.*the same command again"):
+            run(tmp_path / "run", listener=Fills())
     folder = workdir.Workdir(tmp_path / "run")
-    assert checkpoints.latest(folder.checkpoints)[0] == 4
+    assert checkpoints.latest(folder.checkpoints, pytest.fail)[0] == kept
+    run(tmp_path / "run")
+    same_state(whole[1], folder)
+    assert folder.history() == whole[1].history()
+    assert folder.result() == whole[1].result()
+
+
+def test_a_bad_picture_that_cannot_be_named_stops_the_run(tmp_path, disk):
+    """It comes from within tf.data, and keeps its words all the same."""
+
+    class Broken(sources.Synthetic):
+        def _image(self, index, window, smallest):
+            raise BadInput("It is broken.")
+
+    plan, folder = opened(tmp_path / "run")
+    stream = dataclasses.replace(plan.streams, source=Broken(16))
+    plan = dataclasses.replace(plan, streams=stream)
+    with disk.failing(errno.ENOSPC, name="quarantine.csv"):
+        with pytest.raises(RunStopped, match="quarantine.csv: No space left"):
+            runner.pretrain(plan, folder)
 
 
 def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch):

@@ -136,19 +136,23 @@ def _places(config):
 
 
 def _tensors(value):
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        yield value["config"]["keras_history"]
-    elif isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(inner)
+    for part in _parts(value):
+        if isinstance(part, dict) and part.get("class_name") == "__keras_tensor__":
+            yield part["config"]["keras_history"]
 
 
 def _outputs(value):
-    if isinstance(value, list) and [type(v) for v in value] == [str, int, int]:
-        yield value
-    elif isinstance(value, (dict, list)):
+    for part in _parts(value):
+        if isinstance(part, list) and [type(v) for v in part] == [str, int, int]:
+            yield part
+
+
+def _parts(value):
+    """What is stored of a model, and all that lies in it."""
+    yield value
+    if isinstance(value, (dict, list)):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _outputs(inner)
+            yield from _parts(inner)
 
 
 def _is_norm(entry):

@@ -6,7 +6,9 @@ the same source. Which one depends on the index alone, not on what was read befo
 which worker or in which order: so a run stays a pure function of its seed.
 """
 
+import contextlib
 import csv
+import errno
 import io
 import math
 import os
@@ -44,7 +46,7 @@ class Quarantine(Source):
         self.uniform = getattr(source, "uniform", False)
         self.limit = max(1, math.floor(threshold * self.count)) if threshold else 0
         self.bad, self.stopped = {}, None
-        with self._lock:
+        with self._lock, self._keeping():
             self.bad.update(self._listed(mend=True))
         self._stop_above_limit()
 
@@ -103,9 +105,22 @@ class Quarantine(Source):
             if index in self.bad:
                 return
             self.bad[index] = reason
-            if self.path is not None and index not in self._listed():
-                _append(self.path, self._row(index))
+            with self._keeping():
+                if self.path is not None and index not in self._listed():
+                    _append(self.path, self._row(index))
             self._stop_above_limit()
+
+    @contextlib.contextmanager
+    def _keeping(self):
+        """A bad image that cannot be named stops the run: else it would go unseen."""
+        try:
+            yield
+        except OSError as error:
+            self.stopped = RunStopped(
+                f"Cannot write {self.path}: {error.strerror or error}. Make room, then "
+                "give the same command again: it goes on from the last checkpoint."
+            )
+            raise self.stopped from error
 
     def _row(self, index):
         return (self.name, index, self.file(index), " ".join(self.bad[index].split()))
@@ -171,7 +186,9 @@ def _append(path, row):
         if os.fstat(handle).st_size == 0:
             writer.writerow(COLUMNS)
         writer.writerow(row)
-        os.write(handle, text.getvalue().encode())
+        data = text.getvalue().encode()
+        if os.write(handle, data) < len(data):  # Half a row, which is mended later.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(handle)
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 from sslzoo import __version__
 from sslzoo.data import base, sources
 from sslzoo.data.quarantine import Quarantine
-from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName, nearest
+from sslzoo.errors import BadInput, MissingExtra, MissingFile
 from sslzoo.evaluation import features as evaluation
 from sslzoo.zoo import load as zoo
 
@@ -262,13 +262,7 @@ def _vectors(model, endpoint):
     def run(images, training):
         outputs = model(images, training=training)
         if isinstance(outputs, dict):
-            name = endpoint or "pooled"
-            if name not in outputs:
-                raise UnknownName(
-                    f"The model has no features {name!r}.{nearest(name, outputs)} "
-                    f"It has: {', '.join(outputs)}."
-                )
-            outputs = outputs[name]
+            outputs = outputs[zoo.known_feature(endpoint or "pooled", outputs)]
         elif endpoint not in (None, "pooled"):
             raise BadInput(
                 f"The model gives one vector, not {endpoint!r}. Give its name, or load "

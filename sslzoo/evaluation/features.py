@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.errors import BadInput, SslzooError, UnknownName, nearest
+from sslzoo.errors import BadInput, SslzooError
 from sslzoo.zoo.input import view, window
+from sslzoo.zoo.load import known_feature
 
 
 def features(
@@ -162,13 +163,8 @@ def _inference(model, names):
                     "one name, or give the model of all features (features_only=True)."
                 )
             outputs = {names[0]: outputs}
-        for name in names:
-            if name not in outputs:
-                raise UnknownName(
-                    f"The model has no features {name!r}.{nearest(name, outputs)} "
-                    f"It has: {', '.join(outputs)}."
-                )
-        return {name: tf.cast(outputs[name], tf.float32) for name in names}
+        found = {name: outputs[known_feature(name, outputs)] for name in names}
+        return {name: tf.cast(value, tf.float32) for name, value in found.items()}
 
     return run
 

@@ -138,7 +138,7 @@ def in_float32(model):
     It shares nothing with `model`, nor with the strategy under which that was made.
     """
     entry = json.loads(model.to_json())
-    _set_policies(entry)
+    load.set_dtype(entry, "float32")
     twin = keras.models.model_from_json(json.dumps(entry))
     if {layer.name for layer in twin.layers} != {layer.name for layer in model.layers}:
         raise BadInput(
@@ -148,14 +148,6 @@ def in_float32(model):
     for layer in twin.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     return twin
-
-
-def _set_policies(value):
-    if isinstance(value, dict) and value.get("class_name") == "DTypePolicy":
-        value["config"]["name"] = "float32"
-    elif isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            _set_policies(inner)
 
 
 def input_of(backbone, size=None, crop=0.875):

@@ -171,7 +171,7 @@ def architecture(text, dtype=None, origin="config.json"):
     try:
         config = json.loads(text)
         if policy:
-            _set_dtype(config, policy)
+            set_dtype(config, policy)
         return keras.saving.deserialize_keras_object(config)
     except (ValueError, TypeError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -192,13 +192,13 @@ def _policy(dtype):
         ) from None
 
 
-def _set_dtype(config, policy):
-    """Of every layer in a nested configuration; images stay float32."""
+def set_dtype(config, policy):
+    """Sets that of every layer in a nested configuration; images stay float32."""
     if isinstance(config, dict) and config.get("class_name") == "DTypePolicy":
         config["config"]["name"] = policy
     elif isinstance(config, (dict, list)):
         for value in config.values() if isinstance(config, dict) else config:
-            _set_dtype(value, policy)
+            set_dtype(value, policy)
 
 
 def fill(backbone, path):
@@ -320,15 +320,20 @@ def _chosen(names, maps, out_indices):
 
 def _name_of(one, names, maps):
     if isinstance(one, str):
-        if one not in names:
-            raise UnknownName(
-                f"The model has no features {one!r}.{nearest(one, names)} "
-                f"It has: {', '.join(names)}."
-            )
-        return one
+        return known_feature(one, names)
     if not -len(maps) <= one < len(maps):
         raise BadInput(
             f"out_indices: there is no map {one}. The maps are 0 to {len(maps) - 1}, "
             f"or -{len(maps)} to -1: {', '.join(maps)}."
         )
     return maps[one]
+
+
+def known_feature(name, names):
+    """The name, if the model has such features."""
+    if name not in names:
+        raise UnknownName(
+            f"The model has no features {name!r}.{nearest(name, names)} "
+            f"It has: {', '.join(names)}."
+        )
+    return name

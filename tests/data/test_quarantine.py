@@ -1,4 +1,7 @@
 import csv
+import errno
+import itertools
+import os
 import threading
 
 import numpy as np
@@ -148,6 +151,49 @@ def test_half_a_row_of_a_killed_run_is_dropped(tmp_path):
     quarantine.read(40)
     assert [row[1] for row in rows(path)] == ["index", "3", "40"]
     assert rows(path)[2][0] == "synthetic:100"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_list_that_cannot_be_written_stops_the_run_and_loses_no_row(
+    tmp_path, disk, code
+):
+    for at in itertools.count():
+        path = tmp_path / f"{at}.csv"
+        Quarantine(Damaged(100, [3]), path).read(3)
+        before = path.read_text()
+        quarantine = Quarantine(Damaged(100, [3, 40]), path, threshold=0.05)
+        with disk.failing(code, at) as failed:
+            if at < 2:
+                with pytest.raises(RunStopped, match=f"{at}.csv: .*Make room"):
+                    quarantine.read(40)
+                assert os.strerror(code) in str(quarantine.stopped)
+            else:
+                quarantine.read(40)
+        if not failed:
+            break
+        assert path.read_text() == before
+        again = Quarantine(Damaged(100, [3, 40]), path, threshold=0.05)
+        again.read(40)
+        assert [row[1] for row in rows(path)] == ["index", "3", "40"]
+    assert at == 2  # To open it, and to write.
+
+
+def test_half_a_row_of_a_full_disk_is_noticed_and_mended(tmp_path, disk, monkeypatch):
+    path, write = tmp_path / "quarantine.csv", os.write
+    quarantine = Quarantine(Damaged(100, [3]), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda handle, data: write(handle, data[:30]))
+        with pytest.raises(RunStopped, match="No space left"):
+            quarantine.read(3)
+    half = path.read_text()
+    assert len(half) == 30
+    for at in range(3):  # To open the new file, to write it, to put it in place.
+        with disk.failing(errno.ENOSPC, at):
+            with pytest.raises(RunStopped, match="No space left"):
+                Quarantine(Damaged(100, [3]), path)
+        assert path.read_text() == half
+    Quarantine(Damaged(100, [3]), path).read(3)
+    assert [row[1] for row in rows(path)] == ["index", "3"]
 
 
 def test_rows_of_other_sources_and_of_other_files_do_not_count(tmp_path):
