@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 
 import pytest
@@ -110,8 +109,7 @@ def test_the_wheel_has_every_file_of_package_recipes_and_models(source, wheel):
 
 def test_the_sdist_has_what_a_maintainer_needs_and_builds_the_same_wheel(dist, wheel):
     (path,) = dist.glob("*.tar.gz")
-    with tarfile.open(path) as archive:
-        archive.extractall(dist, filter="data")
+    shutil.unpack_archive(path, dist)
     (unpacked,) = (p for p in dist.iterdir() if p.is_dir())
     for name in (*FILES, "tests/conftest.py", "tools/start.py", ".ci/run"):
         assert (unpacked / name).is_file(), name

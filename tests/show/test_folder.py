@@ -136,7 +136,7 @@ def test_a_page_without_features_has_no_such_section(run):
 
 def test_the_page_knows_the_network_of_its_run(file, model):
     assert folder.of_file(file, Method(model))["own"] is True
-    other = Method(backbones.build("tiny", width=4))
+    other = Method(backbones.build("tiny", width=8))
     assert folder.of_file(file, other)["own"] is False
 
 
