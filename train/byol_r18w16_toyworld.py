@@ -34,7 +34,7 @@ def recipe(
     stem="imagenet",
     image_size=64,
     batch_size=128,
-    epochs=40,
+    epochs=50,
     rate=0.12,
     decay=5e-4,
     base_tau=0.95,

@@ -378,7 +378,11 @@ def develop(rgb, scene, draw):
     side = 1 - 0.43 * u[:, None] * np.float32([1.25, 1.0, 0.65])
     rim = 1 - 0.6 * (u[None] ** 2 + u[:, None] ** 2)
     rgb = rgb * rim[..., None] * side
-    exposure, contrast, balance = 0.5 + k[7], 0.5 + k[8], 0.75 + 0.5 * k[9:12]
+    exposure, contrast, balance = (
+        0.6 + 0.8 * k[7],
+        0.6 + 0.8 * k[8],
+        0.8 + 0.4 * k[9:12],
+    )
     mean = rgb.mean((0, 1))
     rgb = (mean + contrast * (rgb - mean)) * (exposure * balance)
     rgb += np.float32(0.014) * draw.standard_normal(rgb.shape, np.float32)
