@@ -12,6 +12,7 @@ VERSION = re.search(
 ).group(1)
 
 ONNX = ["onnx", "onnxruntime", "tf2onnx>=1.17"]  # Before, its protobuf was too old.
+TFDS = ["tensorflow-datasets", "importlib_resources"]  # Which its etils asks for.
 
 TEST = [
     "build",
@@ -26,6 +27,7 @@ TEST = [
     "tensorflow_hub",
     "tf-keras",  # Keras 2, for hub.KerasLayer.
     *ONNX,
+    *TFDS,
 ]
 
 setuptools.setup(
@@ -51,7 +53,7 @@ setuptools.setup(
     extras_require={
         "onnx": ONNX,
         "test": TEST,
-        "tfds": ["tensorflow-datasets"],
+        "tfds": TFDS,
         "parquet": ["pyarrow"],
         "gpu": ["tensorflow[and-cuda]"],
     },

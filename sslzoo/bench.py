@@ -8,6 +8,8 @@ of tools/peers/, and tools/compare.py which runs them in turn with these.
 import inspect
 import io
 import pathlib
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -192,6 +194,45 @@ def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     }
 
 
+def load(name="byol_r18w16", turns=3):
+    """A model by its name, from `import sslzoo` to the features of one image."""
+    code = (
+        "import sys, numpy as np, sslzoo; model = sslzoo.load(sys.argv[1]);"
+        "model(np.zeros((1, model.card.input['size'], model.card.input['size'], 3),"
+        " 'float32'))"
+    )
+    return {"seconds": _process(turns, code, name)}
+
+
+def listing(cards=500, turns=3):
+    """`sslzoo.list_models()` of a registry with many cards, from `import sslzoo` on."""
+    from sslzoo.zoo import registry
+
+    (card, *_) = registry.cards()
+    code = "import sys, sslzoo; assert len(sslzoo.list_models(registry=sys.argv[1]))"
+    with tempfile.TemporaryDirectory() as folder:
+        text = (registry.find(card.name).path / "card.json").read_text()
+        for i in range(cards):
+            name = f"{card.name}{i}"
+            pathlib.Path(folder, name).mkdir()
+            found = text.replace(f'"{card.name}"', f'"{name}"')
+            pathlib.Path(folder, name, "card.json").write_text(found)
+        code += f"== {cards}"
+        return {"seconds": _process(turns, code, folder)}
+
+
+def _process(turns, code, *words):
+    """Seconds that new processes of Python took for it, the median."""
+    command = [sys.executable, "-c", code, *words]
+
+    def action():
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BadInput(done.stderr.strip().splitlines()[-1])
+
+    return float(np.median(_times(action, turns, skip=1)))
+
+
 def made_up_features(n, d, classes, seed=0):
     """Features like those of a ResNet after its last ReLU and pooling.
 
@@ -218,6 +259,8 @@ BENCHES = {
     "cifar": cifar,
     "features": features,
     "linear": linear,
+    "load": load,
+    "listing": listing,
 }
 
 

@@ -345,7 +345,13 @@ def tfds(argument):
     raw = {"image": tensorflow_datasets.decode.SkipDecoding()}
     try:
         items = tensorflow_datasets.data_source(name, split=split, decoders=raw)
-    except Exception as error:  # Unknown names and splits, no network, no licence.
+    except tensorflow_datasets.core.DatasetNotFoundError:
+        base = re.split("[/:@]", name)[0]
+        known = tensorflow_datasets.list_builders()
+        raise UnknownName(
+            f"tensorflow-datasets has no {base!r}.{nearest(base, known)}"
+        ) from None
+    except Exception as error:  # Unknown splits, no network, no licence.
         raise BadInput(f"tensorflow-datasets cannot open {name}: {error}") from error
     return TFDS(items, f"tfds:{argument}")
 

@@ -383,6 +383,60 @@ def test_tfds_opens_by_name_without_decoding(monkeypatch):
     assert source.classes == ("even", "odd")
 
 
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    """A dataset `blobs` that tensorflow-datasets itself writes, and reads again."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    place = str(tmp_path_factory.mktemp("tfds"))
+
+    class Blobs(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            label = tfds.features.ClassLabel(names=["even", "odd"])
+            image = tfds.features.Image(shape=(None, None, 3))
+            features = tfds.features.FeaturesDict({"image": image, "label": label})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for i in range(6):
+                image = np.full((20 + i, 30, 3), 40 * i, np.uint8)
+                yield i, {"image": image, "label": i % 2}
+
+    Blobs(data_dir=place, file_format="array_record").download_and_prepare()
+    tfds.core.add_data_dir(place)
+
+
+def test_tensorflow_datasets_itself_gives_windows_of_its_encoded_images(blobs):
+    source = sources.from_spec("tfds:blobs/train")
+    assert (source.count, source.classes) == (6, ("even", "odd"))
+    seen = set()
+    for i in range(6):
+        item = source.read(i)
+        height, value = len(item["image"]), int(item["image"][0, 0, 0])
+        assert value == 40 * (height - 20) and item["label"] == height % 2
+        seen.add(height)
+        part = source.read(i, window=lambda h, w: (2, 3, 10, 12))["image"]
+        np.testing.assert_array_equal(part, item["image"][2:12, 3:15])
+    assert seen == set(range(20, 26))
+
+
+@pytest.mark.parametrize(
+    "spec, words",
+    [
+        ("tfds:cifar01/train", "no 'cifar01'. Did you mean 'cifar10'"),
+        ("tfds:blobs/tran", "Unknown split 'tran'"),
+    ],
+)
+def test_what_tensorflow_datasets_does_not_have_is_said_in_a_line(blobs, spec, words):
+    with pytest.raises((BadInput, UnknownName), match=words) as told:
+        sources.from_spec(spec)
+    assert "\n" not in str(told.value)
+
+
 def test_tfds_missing_says_what_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'sslzoo\[tfds\]'"):

@@ -1,0 +1,41 @@
+"""Benches in their smallest form: what each says, not how fast this machine is."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sslzoo import bench
+
+TINY = "backbone=tiny image_size=32"
+SMALLEST = {
+    "input": "batches=2",
+    "step": f"{TINY} batch_size=2 turns=1",
+    "features": "backbone=resnet18 width=0.0625 stem=small image_size=32 images=3",
+    "linear": "rows=60 dimensions=8 classes=3",
+    "listing": "cards=3 turns=1",
+}
+
+
+@pytest.mark.parametrize("what", SMALLEST)
+def test_a_bench_tells_its_knobs_and_its_figure(command, what):
+    code, out, err = command("bench", what, *SMALLEST[what].split(), "--json")
+    found = json.loads(out)
+    assert code == 0, err
+    for word in SMALLEST[what].split():
+        knob, value = word.split("=")
+        assert str(found[knob]) == value
+    figures = [v for k, v in found.items() if "second" in k]
+    assert figures and all(np.isfinite(figures)) and min(figures) > 0
+
+
+def test_what_a_new_process_says_against_it_is_passed_on(command):
+    code, _, err = command("bench", "load", "name=byol_r18w61", "turns=1")
+    assert code == 1 and "byol_r18w16" in err
+
+
+def test_made_up_features_are_like_those_after_a_relu():
+    x, y = bench.made_up_features(500, 32, 5)
+    assert x.shape == (500, 32) and x.min() >= 0 and set(y) == set(range(5))
+    again = bench.made_up_features(500, 32, 5)
+    assert all(np.array_equal(a, b) for a, b in zip((x, y), again))
