@@ -41,6 +41,7 @@ def recipe(
     probe_every=50,
     augment="host",
     precision="float32",
+    jit=False,
     seed=0,
 ):
     source = sources.from_spec(data)
@@ -59,6 +60,7 @@ def recipe(
         optimizer=lambda: lars.LARS(rate, decay=decay),
         steps=steps,
         precision=precision,
+        jit=jit,
         probes={"imagenette": Probe(source, sources.from_spec(test), image_size)},
         probe_every=probe_every,
         seed=seed,

@@ -47,6 +47,7 @@ def recipe(
     stop_after=0,
     augment="host",
     precision="float32",
+    jit=False,
     seed=0,
 ):
     """`classes` 0: no labels, no online probe. `stop_after`: steps, to end before."""
@@ -70,6 +71,7 @@ def recipe(
         steps=min(steps, stop_after or steps),
         accumulate=accumulate,
         precision=precision,
+        jit=jit,
         seed=seed,
         setting=f"ResNet-50, ImageNet, {epochs} epochs" if repeats else "",
     )

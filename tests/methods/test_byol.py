@@ -223,6 +223,25 @@ def test_half_precision_keeps_its_losses_and_variables_in_full(batch):
     assert {w.dtype for w in method.trainable_variables} == {"float32"}
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_xla_compiles_the_whole_step_to_the_same_step(batch, accumulate):
+    """Within what float32 rounds off when sums are ordered otherwise."""
+
+    def trained(jit):
+        keras.utils.set_random_seed(0)
+        method = make(optimizer=LARS(0.1), classes=2)
+        method.compile(method.optimizer, accumulate, jit_compile=jit)
+        batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+        method.make_train_function()
+        losses = [method.train_function(batches)["loss"].numpy() for _ in range(4)]
+        return losses, method.get_weights()
+
+    (plain, weights), (compiled, same) = trained(False), trained(True)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-4)
+    for one, other in zip(weights, same):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-4)
+
+
 def test_fit_takes_a_dataset_of_plain_images():
     """The line a newcomer writes: pictures in, a trained backbone out."""
     images = np.random.default_rng(0).integers(0, 255, (16, 40, 40, 3), "uint8")
