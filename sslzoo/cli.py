@@ -224,7 +224,10 @@ def sheet(args):
     from sslzoo.show import sheet as sheets
 
     if args.folder:
-        print(sheets.toyworld_folder(args.folder, args.count))
+        count = {} if args.count is None else {"count": args.count}
+        print(sheets.toyworld_folder(args.folder, **count))
+    elif args.count is not None:
+        raise BadInput("--count is of the pictures in a folder: add --folder DIR.")
     else:
         print(sheets.toyworld_sheet(args.out))
 
@@ -463,9 +466,7 @@ def parser():
     where.add_argument(
         "--folder", metavar="DIR", help="of PNG files instead, one folder a class"
     )
-    one.add_argument(
-        "--count", type=int, default=200, metavar="N", help="pictures in DIR (200)"
-    )
+    one.add_argument("--count", type=int, metavar="N", help="pictures in DIR (200)")
     return top
 
 

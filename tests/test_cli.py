@@ -104,6 +104,7 @@ def test_knobs_may_stand_behind_the_options(command, tmp_path):
         ("report nowhere", "nowhere is not the workdir of a run"),
         ("report nowhere --features none.npz", "nowhere is not the workdir"),
         ("sheet --folder scenes --count 0", "must be 1 or more"),
+        ("sheet --count 9", "add --folder DIR"),
         ("export nowhere", "nowhere is not the workdir of a run"),
         ("check nowhere", "nowhere"),
         ("bench stp", "Did you mean 'step'?"),
