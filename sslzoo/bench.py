@@ -5,9 +5,11 @@ it does. What compares is a ratio to another program in the same minutes: the pr
 of tools/peers/, and tools/compare.py which runs them in turn with these.
 """
 
+import collections
 import inspect
 import io
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,11 +86,14 @@ def step(
     jit=False,
     turns=5,
     optimizer="lars",
+    operations=False,
 ):
     """One BYOL step on images that are there: forward, backward, weights, target.
 
     Args:
         optimizer: "lars", or "sgd" without momentum, as the peer of tools/ has it.
+        operations: also the seconds that each kind of operation took in one step, the
+            longest first; several run at once.
     """
     import keras
     import tensorflow as tf
@@ -111,8 +116,13 @@ def step(
     shape = (batch_size, image_size, image_size, 3)
     batch = {f"view{i}": tf.random.stateless_uniform(shape, (0, i)) for i in (1, 2)}
     train = tf.function(method.train_step, jit_compile=jit)
-    seconds = _times(lambda: train(batch)["loss"].numpy(), turns, skip=2)
-    return {"images_per_second": batch_size / float(np.median(seconds))}
+
+    def action():
+        train(batch)["loss"].numpy()
+
+    seconds = _times(action, turns, skip=2)
+    result = {"images_per_second": batch_size / float(np.median(seconds))}
+    return result | ({"seconds_in": _operations(action)} if operations else {})
 
 
 def cifar(data="", batches=20, precision="float32", augment="host"):
@@ -221,6 +231,27 @@ def listing(cards=500, turns=3):
         return {"seconds": _process(turns, code, folder)}
 
 
+def _operations(action):
+    """Kind of TensorFlow operation -> seconds spent in it, by its profiler."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        action()
+        tf.profiler.experimental.stop()
+        (trace,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        space, spent = XSpace.FromString(trace.read_bytes()), collections.Counter()
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            # Those of operations are called name:Kind, and #details# may follow.
+            name = plane.event_metadata[event.metadata_id].name.split("#")[0]
+            kind = re.fullmatch(r"[^:]+:(_?[A-Z]\w+)", name)
+            if kind:
+                spent[kind[1]] += event.duration_ps / 1e12
+    return dict(spent.most_common(12))
+
+
 def _process(turns, code, *words):
     """Seconds that new processes of Python took for it, the median."""
     command = [sys.executable, "-c", code, *words]
@@ -267,6 +298,10 @@ BENCHES = {
 def show(result):
     """Prints a result, the knobs first."""
     for key, value in result.items():
+        if isinstance(value, dict):
+            print(f"{key:>28}")
+            show(value)
+            continue
         print(
             f"{key:>28}  {value:.4g}"
             if isinstance(value, float)

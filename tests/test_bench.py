@@ -29,6 +29,15 @@ def test_a_bench_tells_its_knobs_and_its_figure(command, what):
     assert figures and all(np.isfinite(figures)) and min(figures) > 0
 
 
+def test_a_step_tells_where_its_time_goes(command):
+    words = f"{TINY} batch_size=2 turns=1 operations=true".split()
+    code, out, err = command("bench", "step", *words, "--json")
+    spent = json.loads(out)["seconds_in"]
+    assert code == 0 and any("Conv2D" in kind for kind in spent), err
+    assert [*spent.values()] == sorted(spent.values(), reverse=True)
+    assert command("bench", "step", *words)[1].count("Conv2D") >= 1
+
+
 def test_what_a_new_process_says_against_it_is_passed_on(command):
     code, _, err = command("bench", "load", "name=byol_r18w61", "turns=1")
     assert code == 1 and "byol_r18w16" in err
