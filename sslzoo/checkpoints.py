@@ -1,10 +1,12 @@
 """The state of a run on disk: written whole or not at all, and checked when read.
 
 WORKDIR/checkpoints/step-00000123/state.npz        every variable, by its name
-                                  manifest.json    step, notes, sha256 of state.npz
+                                  manifest.json    step, notes, sha256 of state.npz;
+                                                   "sums" is the sha256 of all these
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -39,6 +41,7 @@ def save(folder, step, arrays, notes):
             np.savez(file, **arrays)
         digest = disk.sha256(draft / "state.npz")
         manifest = {"step": step, "sha256": digest, "notes": notes}
+        manifest["sums"] = _sums(manifest)
         with disk.synced(draft / "manifest.json") as file:
             file.write(json.dumps(manifest).encode())
         disk.sync(draft)
@@ -69,7 +72,7 @@ def latest(folder, say=print):
     for path in _found(folder):
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             broken.append(path.name)
             say(f"{path} is damaged ({error}); going back to the one before it.")
     if broken:
@@ -82,11 +85,19 @@ def latest(folder, say=print):
 
 def _read(path):
     manifest = json.loads((path / "manifest.json").read_text())
+    if not isinstance(manifest, dict) or manifest.pop("sums", "") != _sums(manifest):
+        raise ValueError("manifest.json is not what was written")
+    if path.name != f"step-{manifest['step']:08d}":
+        raise ValueError(f"it is of step {manifest['step']}")
     if disk.sha256(path / "state.npz") != manifest["sha256"]:
         raise ValueError("state.npz is not what was written")
     with np.load(path / "state.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     return manifest["step"], arrays, manifest["notes"]
+
+
+def _sums(manifest):
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _found(folder):

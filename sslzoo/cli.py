@@ -16,9 +16,11 @@ def train(args):
     from sslzoo.show import progress, report
 
     knobs = read_knobs(args.knobs)
+    if not 0 <= args.bad_images <= 1:
+        raise BadInput(f"--bad-images {args.bad_images:g} is no part: give 0 to 1.")
     strategy = distribute.strategy(args.strategy)
     plan = recipe.load(args.recipe, **knobs)
-    folder = workdir.Workdir(args.workdir)
+    folder = workdir.Workdir(args.workdir, options_of(args))
     if distribute.is_chief(strategy):
         folder.open(*workdir.identity(args.recipe, knobs, plan))
     with contextlib.closing(progress.Bar(quiet=args.json)) as bar:
@@ -41,6 +43,19 @@ def train(args):
         report_line(result)
 
 
+def options_of(args):
+    """The options of `train` that were given, as words."""
+    given = {
+        "--strategy": args.strategy != "auto" and args.strategy,
+        "--checkpoint-seconds": args.checkpoint_seconds != 300
+        and f"{args.checkpoint_seconds:g}",
+        "--on-collapse": args.on_collapse != "warn" and args.on_collapse,
+        "--bad-images": args.bad_images != 0.01 and f"{args.bad_images:g}",
+    }
+    words = [word for pair in given.items() if pair[1] for word in pair]
+    return words + ["--report"] * args.report
+
+
 def evaluate(args):
     """Measure the features of runs on labelled images: kNN and linear protocols."""
     from sslzoo import recipe, runner, workdir
@@ -48,9 +63,13 @@ def evaluate(args):
     from sslzoo.evaluation import ladder
     from sslzoo.show import progress
 
-    runs, probes = [], {}
+    if args.size and not args.data:
+        raise BadInput("--size is of the images of --data: name these too.")
+    runs, probes, size = [], {}, args.size
     for path in args.runs:
-        method, plan = runner.trained(workdir.Workdir(path))
+        folder = workdir.Workdir(path)
+        method, plan = runner.trained(folder)
+        size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
         runs.append((path, method.deployable(), untrained.deployable()))
         probes = probes or plan.probes
@@ -60,7 +79,7 @@ def evaluate(args):
                 "--data names images to learn from: --test must name others."
             )
         sets = sources.from_spec(args.data), sources.from_spec(args.test)
-        probes = {args.test: recipe.Probe(*sets, args.size or 224)}
+        probes = {args.test: recipe.Probe(*sets, size)}
     if not probes:
         raise BadInput(
             "These runs have no labelled images of their own. Name some: "

@@ -115,9 +115,9 @@ def diagnose(history):
     if not history[-1]["finite"]:
         return Diagnosis(
             "nan",
-            f"The projections are NaN or infinite at measure {len(history)}. Go on "
-            "from the last good checkpoint with half the learning rate or a longer "
-            "warm-up; if it runs in half precision, try float32.",
+            f"The projections are NaN or infinite at measure {len(history)}. Begin "
+            "anew with half the learning rate or a longer warm-up; if it runs in half "
+            "precision, try float32.",
         )
     history = [figures for figures in history if figures["finite"]]
     if len(history) < MEASURES:

@@ -161,7 +161,7 @@ class _Run(keras.callbacks.Callback):
             raise Interrupted(
                 f"Stopped at {self.asked_to_stop}, after step "
                 f"{self.batch // self.recipe.accumulate} of {self.recipe.steps}. "
-                + (f"To go on: {self.workdir.command()}" if self.workdir else "")
+                + (f"To go on: {self.workdir.same_again()}" if self.workdir else "")
             )
         if self.workdir and self.chief:
             self.workdir.write_result(self.result())
@@ -234,6 +234,7 @@ class _Run(keras.callbacks.Callback):
         measured = self.measure()
         if measured:
             row["health"] = measured
+        self.refuse_nan(row)
         every = self.recipe.probe_every
         if last or epoch == 0 or (every and epoch % every == 0):
             row["probes"] = {
@@ -246,7 +247,7 @@ class _Run(keras.callbacks.Callback):
             self.workdir.add_timing(timing)
             self.save()
         self.listener.ended_epoch(row, timing)
-        self.judge(row)
+        self.judge()
 
     @property
     def batch_size(self):
@@ -271,25 +272,43 @@ class _Run(keras.callbacks.Callback):
         outputs = {k: np.asarray(v) for k, v in self.look(self.examples).items()}
         return health.measure(**outputs)
 
-    def judge(self, row):
+    def refuse_nan(self, row):
+        """Stops the run before a state that is not of numbers is probed or kept.
+
+        The weights are looked at too: compiled kernels that take the larger of a
+        number and zero may turn what is not a number into zero.
+        """
+        lost = [name for name, v in row.items() if isinstance(v, float) and v != v]
+        if not row.get("health", {}).get("finite", True):
+            lost.append("a projection")
+        weights = ((w.path, self.read(w)) for w in self.method.weights)
+        lost += [p for p, w in weights if w.dtype.kind == "f" and not _finite(w)]
+        if not lost:
+            return
+        kept = f" What it did before is kept: {self.workdir.path}." * bool(self.workdir)
+        raise RunStopped(
+            f"{lost[0]} is not a number at step {row['step']}.{kept} Begin anew with "
+            "half the learning rate or a longer warm-up; if it runs in half precision, "
+            "try precision=float32."
+        )
+
+    def judge(self):
         diagnosis = health.diagnose(
             [r["health"] for r in self.history if "health" in r]
         )
-        lost = [name for name, v in row.items() if isinstance(v, float) and v != v]
-        if lost:
-            raise RunStopped(
-                f"{lost[0]} is not a number after epoch {row['epoch']}. A lower "
-                "learning rate, more warm-up or precision=float32 are what to try."
-            )
         if diagnosis:
             self.listener.said(diagnosis.words)
-            if self.collapse == "stop" or diagnosis.kind == "nan":
-                raise RunStopped(diagnosis.words)
+            if self.collapse == "stop":
+                raise RunStopped(
+                    f"{diagnosis.words} To go on all the same: --on-collapse warn."
+                )
 
     def save(self):
         self.saved_at = time.perf_counter()
         if not (self.workdir and self.chief):
             return
+        if self.batch % self.per_epoch:
+            self.refuse_nan({"step": self.batch // self.recipe.accumulate})
         arrays = {name: self.read(v) for name, v in state(self.method).items()}
         notes = {"history": self.history}
         checkpoints.save(self.workdir.checkpoints, self.batch, arrays, notes)
@@ -317,6 +336,7 @@ class _Run(keras.callbacks.Callback):
         self.listener.said(
             f"Going on from step {self.batch // self.recipe.accumulate}."
         )
+        self.judge()
 
     def result(self):
         first, last = self.history[0], self.history[-1]
@@ -348,6 +368,10 @@ class _Run(keras.callbacks.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _finite(array):
+    return bool(np.isfinite(array).all())
 
 
 @contextlib.contextmanager

@@ -19,14 +19,17 @@ import shlex
 from sslzoo import __version__, checkpoints, recipe
 from sslzoo.errors import BadInput, MissingFile, RunStopped
 
-DECIDES = ("recipe", "knobs", "seed", "data", "text")  # What may not change.
-
 
 class Workdir:
-    """Of one run, at `path`; made where it is not there yet."""
+    """Of one run, at `path`; made where it is not there yet.
 
-    def __init__(self, path):
+    Args:
+        options: words of the command line beside recipe, knobs and workdir.
+    """
+
+    def __init__(self, path, options=()):
         self.path = pathlib.Path(path)
+        self.options = tuple(options)
         self.checkpoints = self.path / "checkpoints"
         self.quarantine = self.path / "quarantine.csv"
 
@@ -92,6 +95,10 @@ class Workdir:
         ]
         words = [run["recipe"], *knobs, "--workdir", shlex.quote(str(self.path))]
         return f"sslzoo train {' '.join(words)}"
+
+    def same_again(self):
+        """The line that was given, options and all."""
+        return " ".join([self.command(), *map(shlex.quote, self.options)])
 
     def run(self):
         return json.loads(self._text("run.json"))

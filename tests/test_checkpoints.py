@@ -39,10 +39,13 @@ def test_only_the_last_ones_are_kept(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "edited", "gone", "manifest"])
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "edited", "gone", "manifest", "step", "notes", "list", "moved"],
+)
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage):
     for step in (1, 2):
-        checkpoints.save(tmp_path, step, ARRAYS, {})
+        checkpoints.save(tmp_path, step, ARRAYS, {"history": []})
     state = tmp_path / "step-00000002" / "state.npz"
     data = bytearray(state.read_bytes())
     if damage == "truncated":
@@ -52,11 +55,18 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage):
         state.write_bytes(data)
     elif damage == "gone":
         state.unlink()
+    elif damage == "moved":
+        os.rename(state.parent, tmp_path / "step-00000003")
     else:
-        (tmp_path / "step-00000002" / "manifest.json").write_text("{")
+        about = state.with_name("manifest.json")
+        told = json.loads(about.read_text())
+        changed = {"step": told | {"step": 7}, "notes": told | {"notes": {"x": 1}}}
+        changed = changed.get(damage, [])
+        about.write_text("{" if damage == "manifest" else json.dumps(changed))
     said = []
     assert checkpoints.latest(tmp_path, said.append)[0] == 1
-    assert "step-00000002" in said[0] and "damaged" in said[0]
+    assert f"step-0000000{3 if damage == 'moved' else 2}" in said[0]
+    assert "damaged" in said[0]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew_in_silence(tmp_path):

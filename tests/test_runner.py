@@ -16,7 +16,7 @@ import time
 import numpy as np
 import pytest
 
-from sslzoo import checkpoints, recipe, runner, workdir
+from sslzoo import checkpoints, cli, recipe, runner, workdir
 from sslzoo.data import sources
 from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
 
@@ -112,6 +112,19 @@ def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
     run(tmp_path / "run")
     same_state(whole[1], folder)
     assert folder.history() == whole[1].history()
+
+
+def test_the_line_that_goes_on_repeats_the_options_given(tmp_path):
+    knobs = [f"{knob}={value}" for knob, value in KNOBS.items()]
+    words = ["--bad-images", "0.2", "--strategy", "one", "--on-collapse", "stop"]
+    line = [NAME, *knobs, "--workdir", str(tmp_path / "run"), *words, "--report"]
+    args = cli.parser().parse_args(["train", *line])
+    folder = workdir.Workdir(tmp_path / "run", cli.options_of(args))
+    opened(tmp_path / "run")
+    said = folder.same_again().removeprefix("sslzoo ").split()
+    again = cli.parser().parse_args(said)
+    again.knobs.sort(), args.knobs.sort()
+    assert vars(again) == vars(args)
 
 
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(whole, tmp_path):
@@ -315,6 +328,53 @@ def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch)
     assert hears.words.count("All the same.") == 3
     with pytest.raises(RunStopped, match="All the same."):
         runner.pretrain(plan, on_collapse="stop")
+
+
+def test_a_run_that_was_stopped_for_its_collapse_is_not_gone_on_with_in_silence(
+    tmp_path, monkeypatch
+):
+    from sslzoo import health
+
+    told = health.Diagnosis("collapse", "All the same.")
+    monkeypatch.setattr(health, "diagnose", lambda h: told if h[1:] else None)
+    for _ in range(2):
+        plan, folder = opened(tmp_path / "run")
+        with pytest.raises(RunStopped, match="--on-collapse warn"):
+            runner.pretrain(plan, folder, on_collapse="stop")
+    runner.pretrain(plan, folder)
+    assert folder.result()["steps"] == 12
+
+
+class Spoils(runner.Listener):
+    """Makes a weight of the run be no number, at the step `at`."""
+
+    def __init__(self, plan, at, part):
+        self.at, self.part, made = at, part, plan.method
+        object.__setattr__(plan, "method", lambda: self.keep(made()))
+
+    def keep(self, method):
+        self.method = method
+        return method
+
+    def stepped(self, batch, logs):
+        if batch == self.at:
+            weight = getattr(self.method, self.part).trainable_weights[0]
+            weight.assign(np.full(weight.shape, np.nan))
+
+
+@pytest.mark.parametrize("part", ["backbone", "projector"])
+@pytest.mark.parametrize("seconds, at, kept", [(300, 8, 4), (300, 7, 4), (0, 7, 6)])
+def test_what_is_not_a_number_stops_the_run_and_is_never_kept(
+    tmp_path, part, seconds, at, kept
+):
+    """At the end of an epoch of four steps, or within one; and it stops again."""
+    for _ in range(2):
+        plan, folder = opened(tmp_path / "run")
+        with pytest.raises(RunStopped, match="is not a number at step"):
+            runner.pretrain(plan, folder, None, Spoils(plan, at, part), seconds)
+        step, arrays, _ = checkpoints.latest(folder.checkpoints)
+        assert step == kept and all(np.isfinite(a).all() for a in arrays.values())
+        assert not (folder.path / "result.json").exists()
 
 
 def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
