@@ -63,6 +63,26 @@ def views(photo="", size=224, turns=100, augment="host"):
     return {"pairs_per_second": 1 / float(np.mean(seconds))}
 
 
+def scenes(size=64, images=400):
+    """Pictures of the toy world, drawn one by one: pin it with taskset to one core."""
+    from sslzoo.data.toyworld import ToyWorld
+
+    world = ToyWorld("train", images, size)
+    start = time.perf_counter()
+    for i in range(images):
+        world.read(i, only=("image",))
+    return {"images_per_second": images / (time.perf_counter() - start)}
+
+
+def startup(turns=5):
+    """`import sslzoo`, and `sslzoo --help`, each in a new process."""
+    said = "import sslzoo.cli; sslzoo.cli.main(['--help'])"
+    return {
+        "import_seconds": _process(turns, "import sslzoo"),
+        "help_seconds": _process(turns, said),
+    }
+
+
 def input(name="byol_r18w16_toyworld", batches=50):
     """Batches of a recipe's own pipeline, with nobody training on them."""
     from sslzoo.data import pipeline
@@ -291,6 +311,8 @@ BENCHES = {
     "features": features,
     "linear": linear,
     "load": load,
+    "scenes": scenes,
+    "startup": startup,
     "listing": listing,
 }
 

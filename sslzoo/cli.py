@@ -321,7 +321,9 @@ def parser():
     top = argparse.ArgumentParser(
         prog="sslzoo",
         description="Self-supervised models for images: train them, measure them.",
-        epilog="Each verb has an example: sslzoo VERB --help.",
+        epilog="Each verb has an example: sslzoo VERB --help. Exit codes: 0, all is "
+        "well; 1, what was asked cannot be done, or a check failed; 2, the line is not "
+        "understood; 130, interrupted.",
     )
     top.add_argument("--version", action="version", version=f"sslzoo {__version__}")
     verbs = top.add_subparsers(required=True, metavar="VERB")

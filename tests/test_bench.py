@@ -14,6 +14,8 @@ SMALLEST = {
     "features": "backbone=resnet18 width=0.0625 stem=small image_size=32 images=3",
     "linear": "rows=60 dimensions=8 classes=3",
     "listing": "cards=3 turns=1",
+    "scenes": "images=4",
+    "startup": "turns=1",
 }
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
@@ -72,6 +73,28 @@ def test_the_official_presets_are_those_of_the_sheet():
     assert plan.steps == 300 * 8 // 4
     with pytest.raises(BadInput, match="presets are those of"):
         recipe.load("byol_r50_in1k", **{**knobs, "epochs": 200})
+
+
+@pytest.mark.parametrize(
+    "epochs, base_rate, decay, tau",
+    [
+        (40, 0.45, 1e-6, 0.97),
+        (100, 0.45, 1e-6, 0.99),
+        (300, 0.3, 1e-6, 0.99),
+        (1000, 0.2, 1.5e-6, 0.996),
+    ],
+)
+def test_each_preset_has_its_rate_decay_and_tau(epochs, base_rate, decay, tau):
+    """At the end of ten epochs of warm-up the rate is base_rate * 4096 / 256."""
+    knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
+    official = dict(data="synthetic:8192", batch_size=4096, stop_after=0)
+    plan = recipe.load("byol_r50_in1k", **{**knobs, **official, "epochs": epochs})
+    rate = plan.optimizer().get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    assert float(rate(10 * 2)) == pytest.approx(16 * base_rate)
+    assert float(rate(10)) == pytest.approx(8 * base_rate)
+    assert plan.optimizer().decay == decay
+    assert plan.method().base_tau == tau and plan.steps == 2 * epochs
 
 
 def test_a_run_of_no_steps_is_refused():

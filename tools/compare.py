@@ -107,7 +107,8 @@ def main():
         "what": args.what,
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {cpu()}",
-        "command": f"python tools/compare.py {args.what} --peers PYTHON",
+        "command": f"python tools/compare.py {args.what} --peers PYTHON "
+        f"--turns {args.turns}",
         "ours": ours,
         "peer": theirs,
         "ratio": statistics.median(a / b for a, b in zip(ours, theirs)),
