@@ -43,9 +43,11 @@ def load(name, *, heads=False, accept_license=False, **options):
         from sslzoo.zoo import licences, registry, resume
 
         going_on = {k: options.pop(k) for k in RESUMES if k in options}
-        entry = registry.find(name, **options)
-        licences.notice(entry.card, accept_license)
-        return resume.load(entry, **going_on)
+        card, method = registry.whole(
+            name, lambda entry: (entry.card, resume.load(entry, **going_on)), **options
+        )
+        licences.notice(card, accept_license)
+        return method
     from sslzoo.zoo import load
 
     return load.load(name, accept_license=accept_license, **options)
