@@ -24,7 +24,9 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
 }
 
 
-RESUMES = ("steps", "rate", "example")  # How a method goes on, in `load(heads=True)`.
+# What `load(heads=True)` takes: which model and where, and how its training goes on.
+WHERE = ("registry", "revision", "verify", "cache_dir", "offline", "allow_http")
+RESUMES = ("steps", "rate", "example")
 
 
 def load(name, *, heads=False, accept_license=False, **options):
@@ -39,6 +41,7 @@ def load(name, *, heads=False, accept_license=False, **options):
         options: with heads, only those that say which model and where: registry,
             revision, verify, cache_dir, offline; and those of `sslzoo.zoo.resume.load`.
     """
+    _fit(heads, options)
     if heads:
         from sslzoo.zoo import licences, registry, resume
 
@@ -51,6 +54,23 @@ def load(name, *, heads=False, accept_license=False, **options):
     from sslzoo.zoo import load
 
     return load.load(name, accept_license=accept_license, **options)
+
+
+def _fit(heads, options):
+    """Refuses options of the method where features are asked for, and vice versa."""
+    from sslzoo.errors import BadInput
+
+    if heads and (other := sorted(set(options) - {*WHERE, *RESUMES})):
+        raise BadInput(
+            f"heads=True gives the method as it was exported, and takes no "
+            f"{', '.join(other)}: leave that out, or leave heads=True out for a model "
+            f"of features. With heads there are: {', '.join(WHERE + RESUMES)}."
+        )
+    if not heads and (other := sorted(set(options) & {*RESUMES})):
+        raise BadInput(
+            f"{', '.join(other)} say how training goes on: say heads=True too, or "
+            "leave them out."
+        )
 
 
 def __getattr__(name):

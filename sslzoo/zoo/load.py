@@ -12,6 +12,7 @@ import functools
 import importlib
 import json
 import logging
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -269,8 +270,12 @@ def _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrai
     """Refuses what cannot be meant together, before anything is read."""
     if pooling not in ("avg", None):
         raise BadInput(f"pooling={pooling!r}: it is 'avg', or None for the last map.")
-    if num_classes and num_classes < 0:
-        raise BadInput(f"num_classes={num_classes}: give 1 or more, or None for none.")
+    headed = num_classes is not None
+    if headed and not (adapt.is_whole(num_classes) and num_classes >= 0):
+        raise BadInput(
+            f"num_classes={num_classes!r}: give a whole number, 1 or more, or None for "
+            "no head."
+        )
     if num_classes and (features_only or pooling is None):
         raise BadInput(
             f"num_classes={num_classes} puts a head on the pooled vector: leave "
@@ -307,7 +312,7 @@ def _chosen(names, maps, out_indices):
     """The names that `out_indices` means, in its order."""
     if out_indices is None:
         return names
-    if isinstance(out_indices, int):
+    if adapt.is_whole(out_indices):
         if not 1 <= out_indices <= len(maps):
             raise BadInput(
                 f"out_indices={out_indices} asks for the last so many of "
@@ -315,12 +320,23 @@ def _chosen(names, maps, out_indices):
             )
         return maps[-out_indices:]
     wanted = [out_indices] if isinstance(out_indices, str) else out_indices
-    return [_name_of(one, names, maps) for one in wanted]
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, Mapping)
+    if wanted := list(wanted) if several else []:
+        return [_name_of(one, names, maps) for one in wanted]
+    raise BadInput(
+        f"out_indices={out_indices!r} chooses no features: give a whole number, the "
+        f"last so many maps; or a list of places or names, of {', '.join(names)}."
+    )
 
 
 def _name_of(one, names, maps):
     if isinstance(one, str):
         return known_feature(one, names)
+    if not adapt.is_whole(one):
+        raise BadInput(
+            f"out_indices: {one!r} is no place among the maps, a whole number, and no "
+            f"name. There are: {', '.join(names)}."
+        )
     if not -len(maps) <= one < len(maps):
         raise BadInput(
             f"out_indices: there is no map {one}. The maps are 0 to {len(maps) - 1}, "

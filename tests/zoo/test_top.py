@@ -8,7 +8,7 @@ import pytest
 
 import sslzoo
 from sslzoo import backbones, recipe
-from sslzoo.errors import MissingFile, UnknownName
+from sslzoo.errors import BadInput, MissingFile, UnknownName
 from sslzoo.methods import byol
 from sslzoo.methods.byol import BYOL
 from sslzoo.optim import sgd
@@ -27,6 +27,21 @@ def test_with_heads_the_method_itself_is_loaded(zoo, monkeypatch):
     monkeypatch.setattr(sslzoo.zoo, "resume", resume, raising=False)
     entry = sslzoo.load("byol_tiny", heads=True, registry=zoo)
     assert entry.path == zoo / "byol_tiny.toy"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"pretrained": False}, {"checkpoint": "x.npz"}, {"num_classes": 3, "in_chans": 1}],
+)
+def test_what_is_of_features_alone_is_refused_with_heads(zoo, options):
+    words = f"heads=True .* takes no {', '.join(sorted(options))}: leave .* registry"
+    with pytest.raises(BadInput, match=words):
+        sslzoo.load("byol_tiny", heads=True, registry=zoo, **options)
+
+
+def test_what_is_of_training_is_refused_without_heads(zoo):
+    with pytest.raises(BadInput, match="rate, steps say how .*say heads=True too"):
+        sslzoo.load("byol_tiny", registry=zoo, steps=3, rate=0.1)
 
 
 @pytest.fixture
