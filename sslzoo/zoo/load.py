@@ -19,6 +19,7 @@ import numpy as np
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 from sslzoo.zoo import adapt, licences
 from sslzoo.zoo import input as inputs
+from sslzoo.zoo import names as handles
 from sslzoo.zoo import registry as registries
 
 log = logging.getLogger("sslzoo")
@@ -40,6 +41,7 @@ def load(
     accept_license=False,
     cache_dir=None,
     offline=None,
+    allow_http=False,
     revision=None,
     verify=True,
     registry=None,
@@ -66,6 +68,7 @@ def load(
         accept_license: True says that you know the licence; without, one that forbids
             commercial use is told of.
         cache_dir, offline: where fetched models lie; whether none may be fetched.
+        allow_http: True lets a file come by plain http, too; its sha256 is checked.
         revision: an older one, by its number.
         verify: False leaves checksums, and the test of the model's answer, undone.
         registry: the folder to look in, in place of the usual ones.
@@ -86,6 +89,7 @@ def load(
             verify=verify,
             cache_dir=cache_dir,
             offline=offline,
+            allow_http=allow_http,
         )
     licences.notice(card, accept_license)
     if pretrained and verify:
@@ -97,15 +101,28 @@ def load(
     return model
 
 
-def load_preprocessor(name, registry=None, revision=None):
+def load_preprocessor(
+    name,
+    registry=None,
+    revision=None,
+    *,
+    cache_dir=None,
+    offline=None,
+    allow_http=False,
+):
     """What makes images ready for a model, as `zoo.input.prepared` does.
 
         prepare = sslzoo.load_preprocessor("byol_r18w16")
         model(prepare(["a.jpg", "b.png"]))
 
-    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says.
+    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says. Of
+    an address the model is fetched, as by `load`, for its card lies within.
     """
-    card = registries.card(name, registry, revision)
+    if handles.parse(name).kind == "url":
+        fetching = dict(cache_dir=cache_dir, offline=offline, allow_http=allow_http)
+        card = registries.find(name, registry, revision, **fetching).card
+    else:
+        card = registries.card(name, registry, revision, cache_dir)
     return functools.partial(inputs.prepared, contract=card.input)
 
 
