@@ -195,6 +195,29 @@ def test_an_address_with_a_sum_is_a_handle(elsewhere, web, own_cache):
         registry.find("byol_tiny.a", own_cache)  # It is not there by its name.
 
 
+def test_to_be_told_of_an_address_nothing_is_fetched(elsewhere, web, own_cache):
+    handle = f"{web[1]}/a.zip#sha256={disk.sha256(elsewhere)}"
+    with pytest.raises(MissingFile) as error:
+        sslzoo.info(handle)
+    assert str(error.value) == (
+        f"{handle!r} is not in {own_cache}, and its card lies within it. "
+        f"sslzoo.load({handle!r}) fetches it, after which its card is there."
+    )
+    assert not own_cache.exists()
+    registry.find(handle, allow_http=True)
+    elsewhere.unlink()
+    assert sslzoo.info(handle).card.name == "byol_tiny.a"
+    with pytest.raises(UnknownName, match="is revision 1, and not 2"):
+        sslzoo.info(handle, revision=2)
+
+
+def test_of_a_folder_with_no_more_than_a_card_the_card_is_told(
+    elsewhere, models, own_cache
+):
+    assert sslzoo.info(models / "byol_tiny.a").card.source["bytes"] > 0
+    assert not (own_cache / ".fetched").exists()
+
+
 def test_an_archive_is_a_handle_by_its_path(elsewhere):
     assert content(registry.find(elsewhere)) == "far away"
 
