@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import sslzoo
 from sslzoo import backbones
+from sslzoo.augment import views
 from sslzoo.errors import BadInput, MissingFile, UnknownName
 from sslzoo.methods import byol
 from sslzoo.methods.base import Method
@@ -154,6 +155,32 @@ def test_who_goes_on_finds_the_whole_method(entry, method):
     for ours, theirs in zip(again.weights, method.weights):
         np.testing.assert_array_equal(ours, theirs)
     assert int(again.optimizer.iterations) == 3
+
+
+def test_a_newcomer_goes_on_with_what_was_exported_on_other_images(entry):
+    """By the public function alone: another schedule, other views, other pictures."""
+    example = byol.example(32, second=views.Changes(blur=0.0))
+    again = sslzoo.load(
+        NAME,
+        heads=True,
+        registry=entry.path.parent,
+        steps=20,
+        rate=0.05,
+        example=example,
+    )
+    assert again.example is example and int(again.optimizer.iterations) == 0
+    parts = again.backbone, again.predictor, again.target_backbone
+    before = [part.get_weights() for part in parts]
+    pictures = np.random.default_rng(5).integers(0, 256, (24, 48, 40, 3), "uint8")
+    data = tf.data.Dataset.from_tensor_slices(pictures).batch(8)
+    for epoch in (1, 2):
+        loss = again.fit(data, verbose=0).history["loss"][-1]
+        assert np.isfinite(loss) and int(again.optimizer.iterations) == 3 * epoch
+    assert 0 < float(again.optimizer.learning_rate) <= 0.05
+    for part, old in zip(parts, before):
+        new = part.get_weights()
+        assert any(np.abs(a - b).max() > 0 for a, b in zip(old, new)), part.name
+        assert all(np.isfinite(weight).all() for weight in new)
 
 
 def test_features_alone_take_less_room_and_say_so(tmp_path, entry):
