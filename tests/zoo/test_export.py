@@ -10,7 +10,7 @@ import tensorflow as tf
 import sslzoo
 from sslzoo import backbones
 from sslzoo.augment import views
-from sslzoo.errors import BadInput, MissingFile, UnknownName
+from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName
 from sslzoo.methods import byol
 from sslzoo.methods.base import Method
 from sslzoo.optim import schedules, sgd
@@ -354,6 +354,32 @@ def test_what_is_known_of_the_images_is_on_the_card_and_who_exports_says_more(tm
     assert card.training["learned_from"] == "CIFAR-10, train"
     assert {row["data"] for row in card.measured} == {"CIFAR-10, test"}
     assert "Apache License" in (told.path / "LICENSE").read_text()
+
+
+@pytest.fixture
+def onnx():
+    """Without its extra, what needs it is skipped."""
+    try:
+        artifacts.check(["onnx"])
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+
+
+def test_how_exact_each_form_is_is_on_the_card(method, tmp_path, onnx):
+    entry = method.export(NAME, registry=tmp_path, formats=("keras", "onnx"))
+    told = json.loads((entry.path / "card.json").read_text())["differences"]
+    assert told == entry.card.differences == export.told(entry)["differences"]
+    assert set(told) == {"folded", "saved_model", "keras", "onnx"}
+    assert 0 <= told["keras"] <= 1e-5
+    assert all(0 < told[form] <= 1e-4 for form in ("folded", "saved_model", "onnx"))
+    page_ = (entry.path / "README.md").read_text()
+    for form, far in told.items():
+        assert f"{form} | {far:.1e}" in page_
+    again = keras.models.load_model(entry.path / "model.keras", compile=False)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), "float32")
+    expected = sslzoo.load(entry.path)(images)
+    np.testing.assert_allclose(again(images)["pooled"], expected, rtol=1e-5, atol=1e-6)
+    assert (entry.path / "model.onnx").stat().st_size > 0
 
 
 def test_what_is_not_itself_again_is_not_published(tmp_path, monkeypatch):
