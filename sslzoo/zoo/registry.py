@@ -419,7 +419,8 @@ def _entry(index, folder, verify):
     before = sums.identity(folder)
     try:
         if verify:
-            index.remember(folder, sums.check(folder, index.checked(folder)))
+            known = index.checked(folder)
+            index.remember(folder, sums.check(folder, known, _repair(index, folder)))
             index.save()
         text = (folder / "card.json").read_text(encoding="utf-8")
         card = parse(text, folder / "card.json")
@@ -432,3 +433,16 @@ def _entry(index, folder, verify):
     if sums.identity(folder) != before:
         raise _Replaced
     return Entry(folder.absolute(), card, before)
+
+
+def _repair(index, folder):
+    """What makes a model whole again that was changed, in words."""
+    place = fetched.cache_of(index.registry)
+    if place is None:
+        return "Publish the model again, or copy it again from where it is whole"
+    usual = place.absolute() == cache.folder().absolute()
+    where = "" if usual else f", cache_dir={str(place)!r}"
+    return (
+        f"Call sslzoo.clear_cache({folder.name!r}{where}) and load the model again, "
+        "which has it anew from where it came"
+    )

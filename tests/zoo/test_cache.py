@@ -3,6 +3,7 @@ import functools
 import http.server
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -134,6 +135,46 @@ def test_what_was_fetched_is_checked_like_any_other(elsewhere, models):
     (entry.path / "backbone.weights.h5").write_text("tampered")
     with pytest.raises(BadInput, match="Checksum mismatch"):
         registry.find("byol_tiny", models)
+
+
+def tampered(folder):
+    (folder / "backbone.weights.h5").write_text("tampered")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        tampered,
+        lambda folder: (folder / "card.json").write_text("{"),
+        lambda folder: (folder / "backbone.weights.h5").unlink(),
+    ],
+)
+@pytest.mark.parametrize("place", [None, "another cache"])
+@pytest.mark.parametrize("way", ["name", "address"])
+def test_what_is_advised_brings_a_damaged_model_back(
+    elsewhere, web, models, tmp_path, monkeypatch, spoil, place, way
+):
+    monkeypatch.setattr(sums, "SETTLED", 0)
+    address = f"{web[1]}/a.zip#sha256={disk.sha256(elsewhere)}"
+    name, registry_ = ("byol_tiny", models) if way == "name" else (address, None)
+    where = dict(cache_dir=place and tmp_path / place, allow_http=True)
+    entry = registry.find(name, registry_, **where)
+    spoil(entry.path)
+    for _ in range(2):  # Again, to no avail.
+        with pytest.raises(BadInput, match="and load the model again") as error:
+            registry.find(name, registry_, **where)
+    advised = re.search(r"sslzoo\.clear_cache\('byol_tiny\.a'.*?\)", str(error.value))
+    eval(advised.group())
+    assert not entry.path.exists()
+    again = registry.find(name, registry_, **where)
+    assert content(again) == "far away" and again == entry
+
+
+def test_a_model_of_no_cache_is_not_cleared_but_published_again(publish, models):
+    tampered(publish("byol_tiny.a").path)
+    with pytest.raises(BadInput, match="Publish the model again") as error:
+        registry.find("byol_tiny.a", models)
+    assert "clear_cache" not in str(error.value)
 
 
 def test_an_archive_that_was_changed_is_refused(elsewhere, models, own_cache):
