@@ -39,7 +39,8 @@ def load(name, *, heads=False, accept_license=False, **options):
             to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
         accept_license: see `sslzoo.zoo.load.load`, where all options are told.
         options: with heads, only those that say which model and where: registry,
-            revision, verify, cache_dir, offline; and those of `sslzoo.zoo.resume.load`.
+            revision, verify, cache_dir, offline, allow_http; and how it goes on:
+            steps, rate, example, as `sslzoo.zoo.resume.load` has them.
     """
     _fit(heads, options)
     if heads:

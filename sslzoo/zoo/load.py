@@ -74,7 +74,9 @@ def load(
         registry: the folder to look in, in place of the usual ones.
 
     Returns:
-        The model; its `card` says all that is known of it.
+        The model; its `card` says all that is known of it. It refuses arrays that
+        cannot be RGB in [0, 1]; of a dataset given to `fit` or `predict` it sees shape
+        and dtype alone, so look at one batch of yours first: `model(batch)`.
     """
     _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
     if checkpoint is not None:

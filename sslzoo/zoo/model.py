@@ -19,7 +19,10 @@ LOOKED_AT = 64  # Images of an array whose pixels `fit` and the like look at.
 
 @keras.saving.register_keras_serializable("sslzoo")
 class ZooModel(keras.Model):
-    """What `load` gives: a functional model of images."""
+    """What `load` gives: a functional model of images.
+
+    Arrays are looked at before `fit`, `evaluate` and `predict` begin, datasets are not.
+    """
 
     def __call__(self, inputs, *args, **options):
         return answer(super().__call__, self.input_shape, inputs, *args, **options)
