@@ -24,7 +24,9 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
 }
 
 
-RESUMES = ("steps", "rate", "example")  # How a method goes on, in `load(heads=True)`.
+# What `load(heads=True)` takes: which model and where, and how its training goes on.
+WHERE = ("registry", "revision", "verify", "cache_dir", "offline", "allow_http")
+RESUMES = ("steps", "rate", "example")
 
 
 def load(name, *, heads=False, accept_license=False, **options):
@@ -37,18 +39,39 @@ def load(name, *, heads=False, accept_license=False, **options):
             to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
         accept_license: see `sslzoo.zoo.load.load`, where all options are told.
         options: with heads, only those that say which model and where: registry,
-            revision, verify, cache_dir, offline; and those of `sslzoo.zoo.resume.load`.
+            revision, verify, cache_dir, offline, allow_http; and how it goes on:
+            steps, rate, example, as `sslzoo.zoo.resume.load` has them.
     """
+    _fit(heads, options)
     if heads:
         from sslzoo.zoo import licences, registry, resume
 
         going_on = {k: options.pop(k) for k in RESUMES if k in options}
-        entry = registry.find(name, **options)
-        licences.notice(entry.card, accept_license)
-        return resume.load(entry, **going_on)
+        card, method = registry.whole(
+            name, lambda entry: (entry.card, resume.load(entry, **going_on)), **options
+        )
+        licences.notice(card, accept_license)
+        return method
     from sslzoo.zoo import load
 
     return load.load(name, accept_license=accept_license, **options)
+
+
+def _fit(heads, options):
+    """Refuses options of the method where features are asked for, and vice versa."""
+    from sslzoo.errors import BadInput
+
+    if heads and (other := sorted(set(options) - {*WHERE, *RESUMES})):
+        raise BadInput(
+            f"heads=True gives the method as it was exported, and takes no "
+            f"{', '.join(other)}: leave that out, or leave heads=True out for a model "
+            f"of features. With heads there are: {', '.join(WHERE + RESUMES)}."
+        )
+    if not heads and (other := sorted(set(options) & {*RESUMES})):
+        raise BadInput(
+            f"{', '.join(other)} say how training goes on: say heads=True too, or "
+            "leave them out."
+        )
 
 
 def __getattr__(name):

@@ -170,7 +170,10 @@ def of_model(name, registry=None, **knobs):
     Args:
         registry: the folder to look in, in place of the usual ones.
     """
-    entry = registries.find(name, registry)
+    return registries.whole(name, lambda entry: _of(entry, knobs), registry=registry)
+
+
+def _of(entry, knobs):
     path = entry.path / "recipe.py"
     if not path.is_file():
         raise MissingFile(

@@ -1,5 +1,6 @@
 """The command: what a person types, right and wrong, and what it answers."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from sslzoo import cli
+from sslzoo.zoo import artifacts
 
 SMALL = (
     "count=16 labelled=32 backbone=tiny image_size=32 batch_size=4 epochs=1 hidden=16"
@@ -177,6 +179,19 @@ def test_a_run_is_published_and_its_loading_said(command, trained, tmp_path):
     (tmp_path / "recipe.py").write_text(recipe)
     code, _, err = command(*words)
     assert code == 1 and "and not of" in err and "sslzoo evaluate" in err
+
+
+def test_a_run_is_published_in_further_forms(command, trained, tmp_path):
+    for name in artifacts.NEEDED["onnx"]:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} missing: pip install 'sslzoo[onnx]'")
+    words = ["export", trained, "--name", "byol_tiny.toy", "--registry", tmp_path]
+    code, out, _ = command(*words, "--format", "keras", "onnx", "--json")
+    told = json.loads(out)["differences"]
+    card = json.loads((tmp_path / "byol_tiny.toy/card.json").read_text())
+    assert code == 0 and card["differences"] == told
+    assert told.keys() == {"folded", "saved_model", "keras", "onnx"}
+    assert told["keras"] <= 1e-5 and max(told.values()) <= 1e-4
 
 
 def test_what_is_published_is_told_to_a_person(command, trained, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """A network made to take images of other channels, or of one size."""
 
+import numbers
+
 from sslzoo.errors import BadInput
 
 # Layers that do the same to every channel.
@@ -18,10 +20,26 @@ def adapted(backbone, card, channels=None, size=None):
         backbone = _with_channels(backbone, card, channels)
         contract["channels"] = channels
     if size is not None:
-        sides = (size, size) if isinstance(size, int) else tuple(size)
+        sides = _sides(size)
         backbone = _with_size(backbone, card, sides)
         contract["size"] = min(sides)
     return backbone, contract
+
+
+def is_whole(value):
+    """Whether it is a whole number, of Python or of NumPy; True is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _sides(size):
+    sides = (size, size) if is_whole(size) else size
+    pair = isinstance(sides, (tuple, list)) and len(sides) == 2
+    if not pair or not all(is_whole(side) for side in sides):
+        raise BadInput(
+            f"input_size={size!r}: give a side in pixels, such as 224, or "
+            "(height, width)."
+        )
+    return tuple(int(side) for side in sides)
 
 
 def _with_size(backbone, card, sides):
@@ -46,8 +64,8 @@ def _with_channels(backbone, card, n):
     """
     import keras
 
-    if not isinstance(n, int) or n < 1:
-        raise BadInput(f"in_chans={n!r}: give 1 or more.")
+    if not is_whole(n) or n < 1:
+        raise BadInput(f"in_chans={n!r}: give a whole number, 1 or more.")
     *shape, old = backbone.input_shape[1:]
     images = keras.Input((*shape, n), name="images")
     if n == 1:

@@ -248,7 +248,8 @@ def _check_address(url, allow_http):
     if scheme == "http" and not allow_http:
         raise CannotFetch(
             f"{url} comes by plain http, which anyone on the way can change. Give "
-            "https://, or allow_http=True if there is nothing else."
+            "https://; or if there is nothing else, have it fetched once by "
+            "sslzoo.load(NAME, allow_http=True)."
         )
     if scheme not in ("https", "http"):
         raise CannotFetch(f"{url} is no https:// address.")

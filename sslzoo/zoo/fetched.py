@@ -26,6 +26,12 @@ def home(cache, sha256):
     return cache / ".fetched" / sha256
 
 
+def cache_of(home):
+    """The cache, if `home` is a place there that `home` above says; else None."""
+    fetched = is_sha256(home.name) and home.parent.name == ".fetched"
+    return home.parent.parent if fetched else None
+
+
 def homes(cache):
     """All of them."""
     return [p for p in sorted((cache / ".fetched").glob("*")) if is_sha256(p.name)]

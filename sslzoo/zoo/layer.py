@@ -17,6 +17,11 @@ class FeatureLayer(keras.layers.Layer):
     saved with your model, network and weights, and read back without the registry, by
     `import keras, sslzoo` and `keras.models.load_model`.
 
+    Called by itself it refuses images that cannot be RGB in [0, 1]. Within another
+    model, whose `fit` and `predict` run a graph, it sees shape and dtype but no pixels:
+    floats from 0 to 255 then give features of no use, and nothing is said. Bytes are
+    scaled there too; or call your model on one batch, which looks at it.
+
     Args:
         handle: a name, a folder or an address, as `load` takes it.
         endpoint: the name of a feature; without, "pooled", `[n, d]`.

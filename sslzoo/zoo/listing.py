@@ -75,7 +75,10 @@ def list_backbones(registry=None):
 
 
 def info(name, registry=None, revision=None):
-    """All that is known of a model; nothing of it is fetched. Print it to read it."""
+    """All that is known of a model; nothing of it is fetched. Print it to read it.
+
+    Of an address: once the model is in the cache, for its card lies within.
+    """
     return ModelInfo(registries.card(name, registry, revision))
 
 

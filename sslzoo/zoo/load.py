@@ -12,12 +12,14 @@ import functools
 import importlib
 import json
 import logging
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 from sslzoo.zoo import adapt, licences
 from sslzoo.zoo import input as inputs
+from sslzoo.zoo import names as handles
 from sslzoo.zoo import registry as registries
 
 log = logging.getLogger("sslzoo")
@@ -39,6 +41,7 @@ def load(
     accept_license=False,
     cache_dir=None,
     offline=None,
+    allow_http=False,
     revision=None,
     verify=True,
     registry=None,
@@ -65,12 +68,15 @@ def load(
         accept_license: True says that you know the licence; without, one that forbids
             commercial use is told of.
         cache_dir, offline: where fetched models lie; whether none may be fetched.
+        allow_http: True lets a file come by plain http, too; its sha256 is checked.
         revision: an older one, by its number.
         verify: False leaves checksums, and the test of the model's answer, undone.
         registry: the folder to look in, in place of the usual ones.
 
     Returns:
-        The model; its `card` says all that is known of it.
+        The model; its `card` says all that is known of it. It refuses arrays that
+        cannot be RGB in [0, 1]; of a dataset given to `fit` or `predict` it sees shape
+        and dtype alone, so look at one batch of yours first: `model(batch)`.
     """
     _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
     if checkpoint is not None:
@@ -85,6 +91,7 @@ def load(
             verify=verify,
             cache_dir=cache_dir,
             offline=offline,
+            allow_http=allow_http,
         )
     licences.notice(card, accept_license)
     if pretrained and verify:
@@ -96,15 +103,28 @@ def load(
     return model
 
 
-def load_preprocessor(name, registry=None, revision=None):
+def load_preprocessor(
+    name,
+    registry=None,
+    revision=None,
+    *,
+    cache_dir=None,
+    offline=None,
+    allow_http=False,
+):
     """What makes images ready for a model, as `zoo.input.prepared` does.
 
         prepare = sslzoo.load_preprocessor("byol_r18w16")
         model(prepare(["a.jpg", "b.png"]))
 
-    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says.
+    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says. Of
+    an address the model is fetched, as by `load`, for its card lies within.
     """
-    card = registries.card(name, registry, revision)
+    if handles.parse(name).kind == "url":
+        fetching = dict(cache_dir=cache_dir, offline=offline, allow_http=allow_http)
+        card = registries.find(name, registry, revision, **fetching).card
+    else:
+        card = registries.card(name, registry, revision, cache_dir)
     return functools.partial(inputs.prepared, contract=card.input)
 
 
@@ -269,8 +289,12 @@ def _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrai
     """Refuses what cannot be meant together, before anything is read."""
     if pooling not in ("avg", None):
         raise BadInput(f"pooling={pooling!r}: it is 'avg', or None for the last map.")
-    if num_classes and num_classes < 0:
-        raise BadInput(f"num_classes={num_classes}: give 1 or more, or None for none.")
+    headed = num_classes is not None
+    if headed and not (adapt.is_whole(num_classes) and num_classes >= 0):
+        raise BadInput(
+            f"num_classes={num_classes!r}: give a whole number, 1 or more, or None for "
+            "no head."
+        )
     if num_classes and (features_only or pooling is None):
         raise BadInput(
             f"num_classes={num_classes} puts a head on the pooled vector: leave "
@@ -307,7 +331,7 @@ def _chosen(names, maps, out_indices):
     """The names that `out_indices` means, in its order."""
     if out_indices is None:
         return names
-    if isinstance(out_indices, int):
+    if adapt.is_whole(out_indices):
         if not 1 <= out_indices <= len(maps):
             raise BadInput(
                 f"out_indices={out_indices} asks for the last so many of "
@@ -315,12 +339,23 @@ def _chosen(names, maps, out_indices):
             )
         return maps[-out_indices:]
     wanted = [out_indices] if isinstance(out_indices, str) else out_indices
-    return [_name_of(one, names, maps) for one in wanted]
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, Mapping)
+    if wanted := list(wanted) if several else []:
+        return [_name_of(one, names, maps) for one in wanted]
+    raise BadInput(
+        f"out_indices={out_indices!r} chooses no features: give a whole number, the "
+        f"last so many maps; or a list of places or names, of {', '.join(names)}."
+    )
 
 
 def _name_of(one, names, maps):
     if isinstance(one, str):
         return known_feature(one, names)
+    if not adapt.is_whole(one):
+        raise BadInput(
+            f"out_indices: {one!r} is no place among the maps, a whole number, and no "
+            f"name. There are: {', '.join(names)}."
+        )
     if not -len(maps) <= one < len(maps):
         raise BadInput(
             f"out_indices: there is no map {one}. The maps are 0 to {len(maps) - 1}, "

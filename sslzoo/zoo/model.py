@@ -3,7 +3,10 @@
 Keras takes nearly anything, and the answer looks like features: of pixels from 0 to
 255, of bytes, of gray images, of NaN. Shape and dtype are known while a graph is
 traced, too, and to look at them costs nothing when it runs; at pixels, only where
-there are any yet.
+there are any yet. So `fit` and the like look at arrays before they begin. At what a
+dataset or a generator will give nobody looks beforehand: to ask one for a batch draws
+from its random numbers, or takes the batch away. Of those, shape and dtype alone are
+checked; that pixels go from 0 to 255 is seen by `model(batch)` of one batch.
 """
 
 import keras
@@ -11,10 +14,15 @@ import keras
 from sslzoo.errors import BadInput
 from sslzoo.zoo import input as inputs
 
+LOOKED_AT = 64  # Images of an array whose pixels `fit` and the like look at.
+
 
 @keras.saving.register_keras_serializable("sslzoo")
 class ZooModel(keras.Model):
-    """What `load` gives: a functional model of images."""
+    """What `load` gives: a functional model of images.
+
+    Arrays are looked at before `fit`, `evaluate` and `predict` begin, datasets are not.
+    """
 
     def __call__(self, inputs, *args, **options):
         return answer(super().__call__, self.input_shape, inputs, *args, **options)
@@ -26,6 +34,29 @@ class ZooModel(keras.Model):
         if len(x):
             return super().predict(x, *args, **options)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, self(x))
+
+    def fit(self, x=None, *args, **options):
+        held_out = options.get("validation_data")
+        some = held_out[:1] if isinstance(held_out, (tuple, list)) else ()
+        for images in (x, *some):
+            check_first(images, self.input_shape)
+        return super().fit(x, *args, **options)
+
+    def evaluate(self, x=None, *args, **options):
+        check_first(x, self.input_shape)
+        return super().evaluate(x, *args, **options)
+
+    def train_on_batch(self, x, *args, **options):
+        check_first(x, self.input_shape)
+        return super().train_on_batch(x, *args, **options)
+
+    def test_on_batch(self, x, *args, **options):
+        check_first(x, self.input_shape)
+        return super().test_on_batch(x, *args, **options)
+
+    def predict_on_batch(self, x):
+        check_first(x, self.input_shape)
+        return super().predict_on_batch(x)
 
 
 def answer(call, shape, images, *args, **options):
@@ -52,6 +83,23 @@ def answer(call, shape, images, *args, **options):
 
 def check(images, shape):
     """Raises unless `images` may be given to a network that takes such a `shape`."""
+    check_form(images, shape)
+    check_pixels(images)
+
+
+def check_first(images, shape):
+    """As `check`, but looks at the pixels of the first images only.
+
+    Args:
+        images: what `fit` is given: what is no array is passed over.
+    """
+    if hasattr(images, "shape") and hasattr(images, "dtype") and _known(images):
+        check_form(images, shape)
+        check_pixels(images[:LOOKED_AT])
+
+
+def check_form(images, shape):
+    """Raises unless shape and dtype are those of what a network takes."""
     found = _known(images)
     if not found:
         return
@@ -66,6 +114,10 @@ def check(images, shape):
     if 0 in found[1:]:
         raise BadInput(f"Images without pixels: an array of shape {list(found)}.")
     inputs.check_dtype(keras.backend.standardize_dtype(images.dtype))
+
+
+def check_pixels(images):
+    """Raises unless the pixels may be RGB in [0, 1], where there are pixels yet."""
     try:
         pixels = keras.ops.convert_to_numpy(images)
     except (NotImplementedError, TypeError, ValueError):

@@ -75,11 +75,25 @@ def cards(registry=None, cache_dir=None):
 
 
 def card(name, registry=None, revision=None, cache_dir=None):
-    """The card of a model, of which nothing else is read or fetched."""
-    handle = names.parse(name)
+    """The card of a model, which is not fetched for it.
+
+    That of a model at an address lies within it, so it must be in the cache already.
+    """
+    handle, place = names.parse(name), cache.folder(cache_dir)
+
+    def fetch(url, sha256, size, told):
+        home = fetched.home(place, sha256)
+        if not fetched.model(home):
+            raise MissingFile(
+                f"{told!r} is not in {place}, and its card lies within it. "
+                f"sslzoo.load({told!r}) fetches it, after which its card is there."
+            )
+        return Index(home, place), fetched.model(home)
+
     if handle.kind == "name":
         return _locate(handle, _indexes(registry, cache_dir), revision)[2]
-    return find(name, registry, revision, cache_dir=cache_dir).card
+    look = functools.partial(_here, name, registry, revision, True, cache_dir, fetch)
+    return _settled(name, look).card
 
 
 def find(
@@ -106,28 +120,52 @@ def find(
         offline: see cache.py.
         allow_http: whether a file may come by plain http.
     """
-    handle, place = names.parse(name), cache.folder(cache_dir)
+    place = cache.folder(cache_dir)
     fetch = functools.partial(
         _fetch, place=place, offline=offline, allow_http=allow_http
     )
+
+    def look():
+        entry = _here(name, registry, revision, verify, cache_dir, fetch)
+        if entry.card.source:
+            entry = _entry(*_elsewhere(entry.card, fetch), verify)
+        return entry
+
+    return _settled(name, look)
+
+
+def _settled(name, look):
+    """`look()`, once more if what it looked at was replaced meanwhile."""
     for _ in range(ATTEMPTS):
-        if handle.kind == "name":
-            indexes = _indexes(registry, cache_dir)
-            index, folder, _ = _locate(handle, indexes, revision)
-        elif handle.kind == "url":
-            index, folder = fetch(handle.value, handle.sha256, None, name)
-        else:
-            index, folder = _local(pathlib.Path(handle.value), place)
         with contextlib.suppress(_Replaced):
-            entry = _entry(index, folder, verify)
-            if entry.card.source:
-                entry = _entry(*_elsewhere(entry.card, fetch), verify)
-            if handle.kind != "name" and revision not in (None, entry.card.revision):
-                raise UnknownName(
-                    f"{name} is revision {entry.card.revision}, and not {revision}."
-                )
-            return entry
-    raise MissingFile(f"{name!r} is being replaced again and again. Try later.")
+            return look()
+    raise _restless(name)
+
+
+def _restless(name):
+    return MissingFile(f"{name!r} is being replaced again and again. Try later.")
+
+
+def _here(name, registry, revision, verify, cache_dir, fetch):
+    """What lies under a name, at a path, or is fetched from an address, checked.
+
+    Of a model that is elsewhere, that is no more than its card.
+    """
+    handle = names.parse(name)
+    if handle.kind == "name":
+        indexes = _indexes(registry, cache_dir)
+        index, folder, _ = _locate(handle, indexes, revision)
+    elif handle.kind == "url":
+        index, folder = fetch(handle.value, handle.sha256, None, name)
+    else:
+        place = cache.folder(cache_dir)
+        index, folder = _local(pathlib.Path(handle.value), place)
+    entry = _entry(index, folder, verify)
+    if handle.kind != "name" and revision not in (None, entry.card.revision):
+        raise UnknownName(
+            f"{name} is revision {entry.card.revision}, and not {revision}."
+        )
+    return entry
 
 
 def whole(name, read, **where):
@@ -146,7 +184,7 @@ def whole(name, read, **where):
         else:
             if entry.current():
                 return value
-    raise MissingFile(f"{name!r} is being replaced again and again. Try later.")
+    raise _restless(name)
 
 
 @contextlib.contextmanager
@@ -381,7 +419,8 @@ def _entry(index, folder, verify):
     before = sums.identity(folder)
     try:
         if verify:
-            index.remember(folder, sums.check(folder, index.checked(folder)))
+            known = index.checked(folder)
+            index.remember(folder, sums.check(folder, known, _repair(index, folder)))
             index.save()
         text = (folder / "card.json").read_text(encoding="utf-8")
         card = parse(text, folder / "card.json")
@@ -394,3 +433,16 @@ def _entry(index, folder, verify):
     if sums.identity(folder) != before:
         raise _Replaced
     return Entry(folder.absolute(), card, before)
+
+
+def _repair(index, folder):
+    """What makes a model whole again that was changed, in words."""
+    place = fetched.cache_of(index.registry)
+    if place is None:
+        return "Publish the model again, or copy it again from where it is whole"
+    usual = place.absolute() == cache.folder().absolute()
+    where = "" if usual else f", cache_dir={str(place)!r}"
+    return (
+        f"Call sslzoo.clear_cache({folder.name!r}{where}) and load the model again, "
+        "which has it anew from where it came"
+    )

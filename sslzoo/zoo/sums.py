@@ -92,12 +92,13 @@ def identity(folder):
         return ""
 
 
-def check(folder, known=None):
+def check(folder, known=None, repair="Publish the model again"):
     """Raises unless the files of `folder` are those of its SHA256SUMS, to the bit.
 
     Args:
         known: what an earlier call gave back. Files whose size, times and inode have
             not changed since are not read again.
+        repair: what makes it whole again, in words.
 
     Returns:
         What to give as `known` next time, as JSON has it.
@@ -109,8 +110,7 @@ def check(folder, known=None):
     there.pop(NAME, None)
     if lacking := sorted({*lacking, *(listed.keys() - there.keys())}):
         raise BadInput(
-            f"{folder} is not a whole model: {', '.join(lacking)} missing. Publish or "
-            "fetch it again."
+            f"{folder} is not a whole model: {', '.join(lacking)} missing. {repair}."
         )
     if extra := sorted(there.keys() - listed.keys()):
         raise BadInput(
@@ -125,8 +125,7 @@ def check(folder, known=None):
             raise BadInput(
                 f"Checksum mismatch for {folder / path} (expected {expected}, got "
                 f"{got}, {there[path].st_size} bytes). It was changed after it was "
-                "published. Publish the model again, or if it was fetched, call "
-                "sslzoo.clear_cache() first; pass verify=False only if you trust it."
+                f"published. {repair}; pass verify=False only if you trust it."
             )
     stamps = {path: stamp(stat) for path, stat in there.items()}
     return {"sums": now, "files": {path: s for path, s in stamps.items() if s}}

@@ -243,6 +243,21 @@ def test_a_network_of_one_size_is_served_at_that_size(tmp_path):
         served(np.zeros((2, 17, 17, 3), "float32"))
 
 
+def test_what_is_not_folded_is_held_to_more(model, tmp_path, monkeypatch):
+    """As far away as a folded form may be, and a Keras file may not."""
+    true = keras.models.load_model
+
+    def load_model(*given, **options):
+        again = true(*given, **options)
+        return lambda batch, training: {
+            name: value * (1 + 5e-5) for name, value in again(batch).items()
+        }
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    with pytest.raises(BadInput, match="'keras'.*by 5.0e-05 .*where 1e-05 is allowed"):
+        artifacts.write(model, tmp_path, CONTRACT, ("keras",))
+
+
 def test_a_form_that_gives_other_features_is_refused(tmp_path):
     """As a layer does that draws at random also when it infers."""
 

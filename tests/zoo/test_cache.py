@@ -3,6 +3,7 @@ import functools
 import http.server
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -136,6 +137,46 @@ def test_what_was_fetched_is_checked_like_any_other(elsewhere, models):
         registry.find("byol_tiny", models)
 
 
+def tampered(folder):
+    (folder / "backbone.weights.h5").write_text("tampered")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        tampered,
+        lambda folder: (folder / "card.json").write_text("{"),
+        lambda folder: (folder / "backbone.weights.h5").unlink(),
+    ],
+)
+@pytest.mark.parametrize("place", [None, "another cache"])
+@pytest.mark.parametrize("way", ["name", "address"])
+def test_what_is_advised_brings_a_damaged_model_back(
+    elsewhere, web, models, tmp_path, monkeypatch, spoil, place, way
+):
+    monkeypatch.setattr(sums, "SETTLED", 0)
+    address = f"{web[1]}/a.zip#sha256={disk.sha256(elsewhere)}"
+    name, registry_ = ("byol_tiny", models) if way == "name" else (address, None)
+    where = dict(cache_dir=place and tmp_path / place, allow_http=True)
+    entry = registry.find(name, registry_, **where)
+    spoil(entry.path)
+    for _ in range(2):  # Again, to no avail.
+        with pytest.raises(BadInput, match="and load the model again") as error:
+            registry.find(name, registry_, **where)
+    advised = re.search(r"sslzoo\.clear_cache\('byol_tiny\.a'.*?\)", str(error.value))
+    eval(advised.group())
+    assert not entry.path.exists()
+    again = registry.find(name, registry_, **where)
+    assert content(again) == "far away" and again == entry
+
+
+def test_a_model_of_no_cache_is_not_cleared_but_published_again(publish, models):
+    tampered(publish("byol_tiny.a").path)
+    with pytest.raises(BadInput, match="Publish the model again") as error:
+        registry.find("byol_tiny.a", models)
+    assert "clear_cache" not in str(error.value)
+
+
 def test_an_archive_that_was_changed_is_refused(elsewhere, models, own_cache):
     elsewhere.write_bytes(elsewhere.read_bytes()[:-1] + b"?")
     with pytest.raises(BadInput, match="Checksum mismatch for http"):
@@ -193,6 +234,29 @@ def test_an_address_with_a_sum_is_a_handle(elsewhere, web, own_cache):
     assert content(entry) == "far away"
     with pytest.raises(UnknownName):
         registry.find("byol_tiny.a", own_cache)  # It is not there by its name.
+
+
+def test_to_be_told_of_an_address_nothing_is_fetched(elsewhere, web, own_cache):
+    handle = f"{web[1]}/a.zip#sha256={disk.sha256(elsewhere)}"
+    with pytest.raises(MissingFile) as error:
+        sslzoo.info(handle)
+    assert str(error.value) == (
+        f"{handle!r} is not in {own_cache}, and its card lies within it. "
+        f"sslzoo.load({handle!r}) fetches it, after which its card is there."
+    )
+    assert not own_cache.exists()
+    registry.find(handle, allow_http=True)
+    elsewhere.unlink()
+    assert sslzoo.info(handle).card.name == "byol_tiny.a"
+    with pytest.raises(UnknownName, match="is revision 1, and not 2"):
+        sslzoo.info(handle, revision=2)
+
+
+def test_of_a_folder_with_no_more_than_a_card_the_card_is_told(
+    elsewhere, models, own_cache
+):
+    assert sslzoo.info(models / "byol_tiny.a").card.source["bytes"] > 0
+    assert not (own_cache / ".fetched").exists()
 
 
 def test_an_archive_is_a_handle_by_its_path(elsewhere):

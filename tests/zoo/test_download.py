@@ -11,10 +11,12 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
+import sslzoo
 from sslzoo.errors import BadInput, CannotFetch, CannotWrite, MissingFile
-from sslzoo.zoo import download
+from sslzoo.zoo import cache, download
 
 BODY = bytes(range(256)) * 4000  # About a megabyte: several chunks.
 SUM = hashlib.sha256(BODY).hexdigest()
@@ -411,6 +413,30 @@ def test_plain_http_must_be_asked_for(fetch, server):
     with pytest.raises(CannotFetch, match="plain http.*allow_http=True"):
         fetch(allow_http=False)
     assert not server.asked
+
+
+def test_a_model_is_loaded_by_plain_http_when_it_is_asked_for(zoo, server, tmp_path):
+    path = cache.bundle("byol_tiny.toy", tmp_path / "a.zip", registry=zoo)
+    server.body = path.read_bytes()
+    handle = f"{server.url}#sha256={hashlib.sha256(server.body).hexdigest()}"
+    for load in (
+        sslzoo.load,
+        sslzoo.load_preprocessor,
+        lambda name: sslzoo.load(name, heads=True),
+    ):
+        with pytest.raises(CannotFetch, match="plain http.*load.*allow_http=True"):
+            load(handle)
+    assert not server.asked
+    place = tmp_path / "place"
+    prepare = sslzoo.load_preprocessor(handle, cache_dir=place, allow_http=True)
+    assert len(server.asked) == 1
+    model = sslzoo.load(handle, cache_dir=place)  # As it is there now.
+    assert len(server.asked) == 1 and model.card.name == "byol_tiny.toy"
+    assert sslzoo.load(handle, allow_http=True).output_shape == (None, 16)
+    assert len(server.asked) == 2
+    assert model(prepare(np.zeros((40, 40, 3), np.uint8))[None]).shape == (1, 16)
+    with pytest.raises(MissingFile, match="published without heads"):
+        sslzoo.load(handle, heads=True, allow_http=True)
 
 
 def test_by_https_it_comes_without_being_asked_for(fetch, secure, server, target):

@@ -8,16 +8,9 @@ import pytest
 from sslzoo import backbones
 from sslzoo.errors import BadInput, MissingExtra, MissingFile, SslzooError, UnknownName
 from sslzoo.evaluation import embeddings
-from sslzoo.zoo import registry
 from sslzoo.zoo.load import load
 
-# Rows that wait for the registry: with its stand-in, these tests are skipped.
-NEEDS_REGISTRY = pytest.mark.skipif(
-    "STAND-IN" in registry.__doc__, reason="the registry is not merged yet"
-)
 
-
-@NEEDS_REGISTRY
 def test_an_unknown_name_is_answered_by_near_ones_and_ways_on(zoo):
     with pytest.raises(UnknownName) as caught:
         load("byol_tyni", registry=zoo)
@@ -27,13 +20,11 @@ def test_an_unknown_name_is_answered_by_near_ones_and_ways_on(zoo):
     assert "To load a directory pass './byol_tyni'." in said
 
 
-@NEEDS_REGISTRY
 def test_a_bad_tag_is_answered_by_those_there_are(zoo):
     with pytest.raises(UnknownName, match="'byol_tiny' has no tag 'toi'.*has: toy"):
         load("byol_tiny.toi", registry=zoo)
 
 
-@NEEDS_REGISTRY
 def test_what_looks_like_a_path_is_answered_by_both_readings(zoo):
     with pytest.raises(BadInput) as caught:
         load("runs/byol_tiny", registry=zoo)
@@ -71,7 +62,6 @@ def test_weights_of_another_network_are_named(write_model):
         load(folder)
 
 
-@NEEDS_REGISTRY
 def test_every_missing_file_of_a_folder_is_named(write_model):
     folder = write_model("byol_tiny.toy", backbones.build("tiny"))
     without("config.json", "backbone.weights.h5")(folder)
@@ -87,7 +77,6 @@ def test_an_optional_dependency_is_named_with_its_line(zoo, tmp_path, monkeypatc
         embeddings.read(tmp_path / "x.parquet")
 
 
-@NEEDS_REGISTRY
 def test_a_changed_file_is_named_with_both_sums(write_model):
     folder = write_model("byol_tiny.toy", backbones.build("tiny"))
     weights = folder / "backbone.weights.h5"
@@ -101,7 +90,6 @@ def test_a_changed_file_is_named_with_both_sums(write_model):
     assert "verify=False only if you trust it" in said
 
 
-@NEEDS_REGISTRY
 def test_offline_says_what_to_do_on_another_machine(write_model, monkeypatch):
     source = {"url": "https://host.invalid/x.zip", "sha256": "0" * 64}
     folder = write_model("byol_tiny.far", backbones.build("tiny"), source=source)
@@ -113,7 +101,6 @@ def test_offline_says_what_to_do_on_another_machine(write_model, monkeypatch):
     assert "`sslzoo bundle byol_tiny.far --out dir`" in said and "SSLZOO_CACHE" in said
 
 
-@NEEDS_REGISTRY
 def test_a_licence_without_commerce_is_told_once_and_can_be_silenced(
     write_model, caplog
 ):

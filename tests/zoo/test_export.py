@@ -9,7 +9,8 @@ import tensorflow as tf
 
 import sslzoo
 from sslzoo import backbones
-from sslzoo.errors import BadInput, MissingFile, UnknownName
+from sslzoo.augment import views
+from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName
 from sslzoo.methods import byol
 from sslzoo.methods.base import Method
 from sslzoo.optim import schedules, sgd
@@ -154,6 +155,32 @@ def test_who_goes_on_finds_the_whole_method(entry, method):
     for ours, theirs in zip(again.weights, method.weights):
         np.testing.assert_array_equal(ours, theirs)
     assert int(again.optimizer.iterations) == 3
+
+
+def test_a_newcomer_goes_on_with_what_was_exported_on_other_images(entry):
+    """By the public function alone: another schedule, other views, other pictures."""
+    example = byol.example(32, second=views.Changes(blur=0.0))
+    again = sslzoo.load(
+        NAME,
+        heads=True,
+        registry=entry.path.parent,
+        steps=20,
+        rate=0.05,
+        example=example,
+    )
+    assert again.example is example and int(again.optimizer.iterations) == 0
+    parts = again.backbone, again.predictor, again.target_backbone
+    before = [part.get_weights() for part in parts]
+    pictures = np.random.default_rng(5).integers(0, 256, (24, 48, 40, 3), "uint8")
+    data = tf.data.Dataset.from_tensor_slices(pictures).batch(8)
+    for epoch in (1, 2):
+        loss = again.fit(data, verbose=0).history["loss"][-1]
+        assert np.isfinite(loss) and int(again.optimizer.iterations) == 3 * epoch
+    assert 0 < float(again.optimizer.learning_rate) <= 0.05
+    for part, old in zip(parts, before):
+        new = part.get_weights()
+        assert any(np.abs(a - b).max() > 0 for a, b in zip(old, new)), part.name
+        assert all(np.isfinite(weight).all() for weight in new)
 
 
 def test_features_alone_take_less_room_and_say_so(tmp_path, entry):
@@ -327,6 +354,32 @@ def test_what_is_known_of_the_images_is_on_the_card_and_who_exports_says_more(tm
     assert card.training["learned_from"] == "CIFAR-10, train"
     assert {row["data"] for row in card.measured} == {"CIFAR-10, test"}
     assert "Apache License" in (told.path / "LICENSE").read_text()
+
+
+@pytest.fixture
+def onnx():
+    """Without its extra, what needs it is skipped."""
+    try:
+        artifacts.check(["onnx"])
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+
+
+def test_how_exact_each_form_is_is_on_the_card(method, tmp_path, onnx):
+    entry = method.export(NAME, registry=tmp_path, formats=("keras", "onnx"))
+    told = json.loads((entry.path / "card.json").read_text())["differences"]
+    assert told == entry.card.differences == export.told(entry)["differences"]
+    assert set(told) == {"folded", "saved_model", "keras", "onnx"}
+    assert 0 <= told["keras"] <= 1e-5
+    assert all(0 < told[form] <= 1e-4 for form in ("folded", "saved_model", "onnx"))
+    page_ = (entry.path / "README.md").read_text()
+    for form, far in told.items():
+        assert f"{form} | {far:.1e}" in page_
+    again = keras.models.load_model(entry.path / "model.keras", compile=False)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), "float32")
+    expected = sslzoo.load(entry.path)(images)
+    np.testing.assert_allclose(again(images)["pooled"], expected, rtol=1e-5, atol=1e-6)
+    assert (entry.path / "model.onnx").stat().st_size > 0
 
 
 def test_what_is_not_itself_again_is_not_published(tmp_path, monkeypatch):

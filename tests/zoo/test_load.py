@@ -58,6 +58,8 @@ def test_all_features_come_in_order(zoo, features):
         ((-2, 1), ["block3", "block1"]),
         (["pooled", "block1"], ["pooled", "block1"]),
         ("block2", ["block2"]),
+        (np.int64(1), ["block4"]),
+        (np.array([0, 4]), ["after_root", "block4"]),
     ],
 )
 def test_features_are_chosen_by_place_or_name(zoo, out_indices, names):
@@ -74,6 +76,13 @@ def test_features_are_chosen_by_place_or_name(zoo, out_indices, names):
         (6, BadInput, "last so many of 5"),
         ([5], BadInput, "no map 5. The maps are 0 to 4, or -5 to -1"),
         ([-6], BadInput, "no map -6"),
+        (1.5, BadInput, r"out_indices=1.5 chooses no features: give a whole number"),
+        (True, BadInput, "out_indices=True chooses no"),
+        ([], BadInput, r"out_indices=\[\] chooses no features.*after_root"),
+        ({}, BadInput, "chooses no features"),
+        ([0, 1.5], BadInput, "1.5 is no place among the maps"),
+        ([True], BadInput, "True is no place"),
+        ([None], BadInput, "None is no place"),
         (["blok1"], UnknownName, "Did you mean 'block1'"),
     ],
 )
@@ -113,8 +122,18 @@ def test_a_head_is_new_and_is_said_so_once(zoo, caplog):
         ({"out_indices": 1}, "features_only=True"),
         ({"checkpoint": "x", "pretrained": False}, "pretrained=False omits"),
         ({"dtype": "floot16"}, "dtype='floot16'"),
+        ({"num_classes": "5"}, "num_classes='5': give a whole number"),
+        ({"num_classes": True}, "num_classes=True"),
+        ({"num_classes": 5.0}, "num_classes=5.0"),
         ({"in_chans": 0}, "in_chans=0"),
+        ({"in_chans": True}, "in_chans=True: give a whole number"),
+        ({"in_chans": "3"}, "in_chans='3'"),
         ({"input_size": 7}, "8 or more"),
+        ({"input_size": "big"}, r"input_size='big': give a side in pixels, .*\(height"),
+        ({"input_size": (1, 2, 3)}, r"input_size=\(1, 2, 3\): give a side"),
+        ({"input_size": (32, "x")}, "give a side"),
+        ({"input_size": 32.5}, "give a side"),
+        ({"input_size": True}, "give a side"),
     ],
 )
 def test_what_cannot_be_is_refused(zoo, options, words):

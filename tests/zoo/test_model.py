@@ -52,6 +52,52 @@ def test_bad_images_are_refused_by_model_layer_and_predict(model, layer, images,
         model(tf.constant(images))
 
 
+BATCHES = {  # Ways to give a model an array, by which it runs a graph.
+    "fit": lambda model, x, y: model.fit(x, y, verbose=0),
+    "fit, by name": lambda model, x, y: model.fit(x=x, y=y, verbose=0),
+    "validation": lambda model, x, y: model.fit(
+        x[:1] * 0, y[:1], validation_data=(x, y), verbose=0
+    ),
+    "evaluate": lambda model, x, y: model.evaluate(x, y, verbose=0),
+    "train_on_batch": lambda model, x, y: model.train_on_batch(x, y),
+    "test_on_batch": lambda model, x, y: model.test_on_batch(x, y),
+    "predict_on_batch": lambda model, x, y: model.predict_on_batch(x),
+}
+
+
+@pytest.mark.parametrize("way", BATCHES.values(), ids=BATCHES)
+def test_arrays_are_looked_at_before_a_graph_runs(zoo, way):
+    model = load("byol_tiny", registry=zoo, num_classes=3)
+    model.compile("sgd", "mse")
+    images, targets = noise(2, 16, 16, 3), np.zeros((2, 3), np.float32)
+    for bad in (images * 255, tf.constant(images * 255)):
+        before = [weight.numpy() for weight in model.weights]
+        with pytest.raises(BadInput, match="0 to 255.*divide by 255"):
+            way(model, bad, targets)
+        for old, new in zip(before, model.weights):
+            np.testing.assert_array_equal(old, new)
+    with pytest.raises(BadInput, match="in_chans=4"):
+        way(model, noise(2, 16, 16, 4), targets)
+    way(model, images, targets)
+    way(model, (images * 255).astype("uint8"), targets)
+
+
+def test_a_dataset_is_not_touched_before_it_is_used(model):
+    """To look at a batch would take it from a generator, or draw random numbers."""
+    given = []
+
+    def batches():
+        given.append(1)
+        yield noise(2, 16, 16, 3), np.zeros((2, 16), np.float32)
+
+    model.compile("sgd", "mse")
+    specs = (tf.TensorSpec((None, 16, 16, 3)), tf.TensorSpec((None, 16)))
+    model.evaluate(
+        tf.data.Dataset.from_generator(batches, output_signature=specs), verbose=0
+    )
+    assert len(given) == 1
+
+
 @pytest.mark.parametrize("images, words", STATIC)
 def test_a_graph_that_would_take_bad_images_is_not_traced(model, images, words):
     spec = tf.TensorSpec(images.shape, images.dtype)

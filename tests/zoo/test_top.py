@@ -3,11 +3,16 @@
 import sys
 import types
 
+import keras
 import pytest
 
 import sslzoo
-from sslzoo import backbones
-from sslzoo.errors import MissingFile, UnknownName
+from sslzoo import backbones, recipe
+from sslzoo.errors import BadInput, MissingFile, UnknownName
+from sslzoo.methods import byol
+from sslzoo.methods.byol import BYOL
+from sslzoo.optim import sgd
+from sslzoo.zoo import registry, resume
 
 
 def test_load_is_that_of_the_zoo(zoo):
@@ -22,6 +27,68 @@ def test_with_heads_the_method_itself_is_loaded(zoo, monkeypatch):
     monkeypatch.setattr(sslzoo.zoo, "resume", resume, raising=False)
     entry = sslzoo.load("byol_tiny", heads=True, registry=zoo)
     assert entry.path == zoo / "byol_tiny.toy"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"pretrained": False}, {"checkpoint": "x.npz"}, {"num_classes": 3, "in_chans": 1}],
+)
+def test_what_is_of_features_alone_is_refused_with_heads(zoo, options):
+    words = f"heads=True .* takes no {', '.join(sorted(options))}: leave .* registry"
+    with pytest.raises(BadInput, match=words):
+        sslzoo.load("byol_tiny", heads=True, registry=zoo, **options)
+
+
+def test_what_is_of_training_is_refused_without_heads(zoo):
+    with pytest.raises(BadInput, match="rate, steps say how .*say heads=True too"):
+        sslzoo.load("byol_tiny", registry=zoo, steps=3, rate=0.1)
+
+
+@pytest.fixture
+def put(models, fill):
+    """Publishes a method whose every weight is `value`: features, heads, optimizer."""
+
+    def call(value):
+        method = BYOL(backbones.build("tiny"), 4, byol.example(32), hidden=8, outputs=4)
+        method.compile(sgd.SGD(0.1), jit_compile=False)
+        for variable in method.weights:
+            if "seed" not in variable.path:
+                variable.assign(keras.ops.full_like(variable, value))
+        with registry.publishing("byol_tiny.a", models) as draft:
+            fill(draft.path, "byol_tiny.a")
+            method.deployable().save_weights(draft.path / "backbone.weights.h5")
+            resume.save(method, draft.path)
+
+    return call
+
+
+def between(monkeypatch, act):
+    """Has `act` done once, when the features of a method are read, the heads not."""
+    true, once = resume.fill, iter([True])
+
+    def fill(*given):
+        true(*given)
+        if next(once, False):
+            act()
+
+    monkeypatch.setattr(resume, "fill", fill)
+
+
+def test_features_and_heads_are_of_one_revision(put, models, monkeypatch):
+    put(1)
+    between(monkeypatch, lambda: put(2))
+    method = sslzoo.load("byol_tiny.a", heads=True, registry=models)
+    parts = method.backbone, method.projector, method.target_backbone
+    assert [part.weights[0].numpy().max() for part in parts] == [2, 2, 2]
+
+
+def test_a_method_that_is_removed_while_it_is_read_is_said_to_be_gone(
+    put, models, monkeypatch
+):
+    put(1)
+    between(monkeypatch, lambda: registry.remove("byol_tiny.a", models))
+    with pytest.raises(UnknownName, match="Unknown model 'byol_tiny.a'"):
+        sslzoo.load("byol_tiny.a", heads=True, registry=models)
 
 
 RECIPE = """
@@ -43,6 +110,26 @@ def test_a_model_gives_the_recipe_that_made_it(write_model):
     with pytest.raises(UnknownName, match="Did you mean 'width'"):
         sslzoo.load_recipe(folder, widht=5)
     assert not list(folder.glob("__pycache__"))  # Of which nobody checks the sum.
+
+
+def test_a_recipe_and_its_knobs_are_of_one_revision(models, fill, monkeypatch):
+    def put(epochs):
+        training = {"recipe": "byol_tiny_toy", "knobs": {"epochs": epochs}}
+        with registry.publishing("byol_tiny.a", models) as draft:
+            fill(draft.path, "byol_tiny.a", training=training)
+            text = RECIPE.replace("width=2", f"width={epochs}")
+            (draft.path / "recipe.py").write_text(text)
+
+    true, once = recipe.load, iter([True])
+
+    def load(path, **knobs):
+        if next(once, False):
+            put(7)
+        return true(path, **knobs)
+
+    put(5)
+    monkeypatch.setattr(recipe, "load", load)
+    assert sslzoo.load_recipe("byol_tiny.a", registry=models) == (7, 7)
 
 
 def test_a_model_without_a_recipe_says_who_made_it(zoo):
