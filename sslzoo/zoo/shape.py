@@ -6,18 +6,26 @@ object with these names at least; `OrNull(shape)`; and in an object `Maybe(shape
 
 import dataclasses
 import json
+import re
 
 TEXT = "a text"
 FLAG = "true or false"
 NUMBER = "a number"
 COUNT = "a whole number, 1 or more"
 OBJECT = "an object"
+LARGEST = 1e18  # More is no figure of ours, and Python cannot print some of it.
+
+
+def _is_text(value):
+    """A text that can be printed: JSON may hold halves of characters."""
+    return type(value) is str and not re.search("[\ud800-\udfff]", value)
+
 
 _FITS = {  # By type, for in Python True is a number, too.
-    TEXT: lambda value: type(value) is str,
+    TEXT: _is_text,
     FLAG: lambda value: type(value) is bool,
-    NUMBER: lambda value: type(value) in (int, float),
-    COUNT: lambda value: type(value) is int and value > 0,
+    NUMBER: lambda value: type(value) in (int, float) and abs(value) < LARGEST,
+    COUNT: lambda value: type(value) is int and 0 < value < LARGEST,
     OBJECT: lambda value: type(value) is dict,
 }
 
