@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from sslzoo.errors import BadInput
+from sslzoo.zoo.shape import COUNT, FLAG, NUMBER, OBJECT, TEXT, Maybe, OrNull, flaw
 
 SCHEMA = 1
 
@@ -77,7 +78,7 @@ def parse(text, origin="card.json"):
     try:
         values = json.loads(text)
         schema = values.get("schema")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{origin} is no card: it is not a JSON object ({error})."
         ) from None
@@ -104,4 +105,78 @@ def parse(text, origin="card.json"):
             )
             + "."
         )
+    if words := next(filter(None, map(_flaw, values, values.values())), None):
+        raise BadInput(f"{origin} is no card: {words}.")
     return Card(**values)
+
+
+def _flaw(field, value):
+    words = flaw(value, _SHAPES[field], field)
+    if field == "features" and not words:
+        if all(each["name"] != "pooled" for each in value):
+            names = ", ".join(each["name"] for each in value)
+            return f"features are [{names}], where pooled is expected too"
+    return words
+
+
+_FIGURE = {"data": TEXT, "protocol": TEXT, "value": NUMBER, "source": TEXT}
+_INTERVAL = {
+    "mean": NUMBER,
+    "low": Maybe(OrNull(NUMBER)),
+    "high": Maybe(OrNull(NUMBER)),
+}
+_SHAPES = {  # What is read of a card, wherever it is read, is there and of its kind.
+    "name": TEXT,
+    "summary": TEXT,
+    "origin": TEXT,
+    "backbone": {
+        "parameters": COUNT,
+        "builder": Maybe(OrNull(TEXT)),
+        "options": Maybe(OBJECT),
+    },
+    "input": {
+        "size": COUNT,
+        "smallest": COUNT,
+        "fixed": FLAG,
+        "channels": COUNT,
+        "crop": NUMBER,
+        "interpolation": TEXT,
+        "antialias": FLAG,
+        "mean": Maybe(OrNull([NUMBER])),
+        "std": Maybe(OrNull([NUMBER])),
+    },
+    "features": [{"name": TEXT, "channels": COUNT, "stride": OrNull(COUNT)}],
+    "licences": {"code": TEXT, "weights": TEXT, "data": TEXT, "notice": Maybe(TEXT)},
+    "revision": COUNT,
+    "default": FLAG,
+    "heads": FLAG,
+    "training": {
+        "recipe": Maybe(TEXT),
+        "knobs": Maybe(OBJECT),
+        "steps": Maybe(COUNT),
+        "learned_from": Maybe(TEXT),
+    },
+    "measured": [
+        {
+            "data": TEXT,
+            "protocol": TEXT,
+            "seeds": COUNT,
+            "trained": _INTERVAL,
+            "random": OrNull(_INTERVAL),
+            "paper": OrNull({"value": NUMBER, "source": TEXT}),
+        }
+    ],
+    "paper": [{"setting": TEXT, **_FIGURE}],
+    "published": [_FIGURE],
+    "differences": OBJECT,
+    "expected": [NUMBER],
+    "limits": [TEXT],
+    "citation": TEXT,
+    "created": TEXT,
+    "source": {
+        "url": Maybe(TEXT),
+        "bytes": Maybe(COUNT),
+        "converter": Maybe(TEXT),
+    },
+    "schema": COUNT,
+}

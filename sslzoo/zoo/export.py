@@ -69,34 +69,18 @@ def export(
         )
     artifacts.check(formats)
     run = run or {}
-    about = run.get("about", {})
-    results = runs.named(results, about)
-    measured = runs.rows(results) if results else runs.quick(run)
-    elsewhere = runs.beside(measured, method.figures, about.get("setting"))
+    results = runs.named(results, run.get("about", {}))
     with registries.publishing(name, registry, readme=page.page) as draft:
         trained = method.deployable()
         backbone = in_float32(trained)
         contract = input_of(backbone, size or _shown(method), crop)
-        licences = _licences({**about.get("licences", {}), **(licences or {})})
+        known = facts(method, name, contract, run, results, heads, licences)
         card = Card(
             name=name,
-            summary=summary or runs.summary(method, backbone, run),
-            origin=runs.command(run, name),
-            backbone={
-                **getattr(trained, "made_by", {}),
-                "parameters": backbone.count_params(),
-            },
-            input=contract,
+            **{**known, "summary": summary or known["summary"]},
             features=_features(backbone, contract["size"]),
-            licences=licences,
             default=default,
-            heads=heads,
-            training=runs.training(run),
-            measured=measured,
-            paper=elsewhere,
             expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
-            limits=_limits(contract, licences, measured, heads, about),
-            citation=method.citation,
             created=datetime.date.today().isoformat(),
         )
         _write(draft.path / "config.json", backbone.to_json())
@@ -107,11 +91,43 @@ def export(
             _write(draft.path / "recipe.py", run["recipe_text"])
         if results:
             _write(draft.path / RESULTS, json.dumps(results, indent=1) + "\n")
-        _write(draft.path / "LICENSE", licence(licences["weights"]))
+        _write(draft.path / "LICENSE", licence(card.licences["weights"]))
         differences = artifacts.write(backbone, draft.path, contract, formats)
         card = dataclasses.replace(card, differences=differences)
         _write(draft.path / "card.json", card.text())
     return draft.entry
+
+
+def facts(method, name, contract, run, results=None, heads=False, licences=None):
+    """What a card says that is no number of its weights: a dict of its fields.
+
+    The test of what is shipped makes it again, of the recipe and the results that lie
+    beside the card.
+
+    Args:
+        contract: the input of the card.
+        results: as they lie there, with the names of `run.named`.
+    """
+    about, backbone = run.get("about", {}), method.deployable()
+    measured = runs.rows(results) if results else runs.quick(run)
+    elsewhere = runs.beside(measured, method.figures, about.get("setting"))
+    licences = _licences({**about.get("licences", {}), **(licences or {})})
+    return {
+        "summary": runs.summary(method, backbone, run),
+        "origin": runs.command(run, name),
+        "backbone": {
+            **getattr(backbone, "made_by", {}),
+            "parameters": backbone.count_params(),
+        },
+        "input": contract,
+        "licences": licences,
+        "heads": heads,
+        "training": runs.training(run),
+        "measured": measured,
+        "paper": elsewhere,
+        "limits": _limits(contract, licences, measured, heads, about),
+        "citation": method.citation,
+    }
 
 
 def told(entry):

@@ -55,8 +55,16 @@ def fill(folder, name, content="weights", **values):
     known = dict(
         summary="For tests.",
         origin="by hand",
-        backbone={"builder": "tiny"},
-        input={"size": 32},
+        backbone={"builder": "tiny", "parameters": 1},
+        input={
+            "size": 32,
+            "smallest": 8,
+            "fixed": False,
+            "channels": 3,
+            "crop": 1.0,
+            "interpolation": "bicubic",
+            "antialias": False,
+        },
         features=[{"name": "pooled", "channels": 4, "stride": None}],
         licences={"code": "Apache-2.0", "weights": "Apache-2.0", "data": "none"},
     )

@@ -4,12 +4,15 @@ Every check runs on each model of the checkout and on one that is made here, so 
 is tried while none is shipped too; and each fails on a copy that was tampered with.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+from unittest import mock
 
 import keras
 import numpy as np
@@ -17,54 +20,124 @@ import pytest
 import tensorflow as tf
 
 import sslzoo
-from sslzoo import backbones, disk
-from sslzoo.data import terms
+from sslzoo import disk, recipe
+from sslzoo.data import sources
 from sslzoo.errors import SslzooError
-from sslzoo.methods import byol
+from sslzoo.evaluation import statistics
 from sslzoo.zoo import artifacts, card, export, load, page, registry, run, sums
 from tools import cards
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHIPPED = cards.models(ROOT / "savedmodels")
 LARGEST = 5_000_000  # Bytes of a file that git shall keep.
-NAME = "byol_tiny.cifar10_ep1"
-SCORES = {"mean": 0.4, "low": 0.35, "high": 0.45, "n": 2, "values": [0.39, 0.41]}
-RESULTS = {
-    "cifar10": {
-        "knn": {
-            "trained": SCORES,
-            "random": {"mean": 0.2, "low": None, "high": None},
-            "runs": [{"run": "/tmp/runs/a"}, {"run": "/tmp/runs/b"}],
-        }
-    }
-}
-RUN = {
+NAME = "byol_tiny.cifar10_ep2"
+RECIPE = '''"""sslzoo train byol_tiny_cifar10 --workdir runs/tiny"""
+
+from sslzoo import backbones
+from sslzoo.data import sources
+from sslzoo.data.pipeline import Stream
+from sslzoo.methods import byol
+from sslzoo.optim import sgd
+from sslzoo.recipe import Probe, Recipe
+
+
+def recipe(
+    data="tfds:cifar10/train",
+    test="tfds:cifar10/test",
+    backbone="tiny",
+    batch_size=4,
+    epochs=1,
+    rate=0.1,
+    seed=0,
+):
+    source, held_out = (sources.from_spec(spec) for spec in (data, test))
+    steps, example = epochs * (source.count // batch_size), byol.example(32)
+    return Recipe(
+        streams=Stream(source, example, batch_size),
+        method=lambda: byol.BYOL(
+            backbones.build(backbone), steps, example, hidden=16, outputs=8
+        ),
+        optimizer=lambda: sgd.SGD(rate),
+        steps=steps,
+        probes={"cifar10": Probe(source, held_out, 32)},
+        seed=seed,
+    )
+'''
+TRAINING = {  # What of a card is said by nothing else that lies beside it.
     "recipe": "byol_tiny_cifar10",
-    "recipe_text": "def recipe(): ...\n",
-    "knobs": {"data": "npz:/tmp/cifar10_jpeg.npz#train", "epochs": 1},
-    "defaults": {"data": "tfds:cifar10/train", "epochs": 1},
-    "seed": 0,
-    "steps": 1,
-    "images": {"": 8},
-    "data": {"": "f00d"},
-    "versions": {"keras": "3"},
-    "about": {
-        "licences": {"weights": "Apache-2.0", "data": "research use"},
-        "limits": list(terms.KNOWN["npz:cifar10_jpeg.npz"].limits),
-        "learned_from": {"": "CIFAR-10 (JPEG copies), train"},
-        "measured_on": {"cifar10": "CIFAR-10 (JPEG copies), test"},
+    "knobs": {
+        "data": "npz:/tmp/cifar10_jpeg.npz#train",
+        "test": "npz:/tmp/cifar10_jpeg.npz#test",
+        "backbone": "tiny",
+        "batch_size": 4,
+        "epochs": 2,
+        "rate": 0.1,
+        "seed": 0,
     },
+    "images": 9,
+    "data": "f00d" * 16,
+    "seconds": 3,
+    "versions": {"keras": "3", "python": "3", "sslzoo": "0", "tensorflow": "2"},
 }
+
+
+def results():
+    scores = {"trained": [0.39, 0.41], "random": [0.2, 0.21]}
+    found = {of: statistics.interval(values) for of, values in scores.items()}
+    found["difference"] = statistics.difference(*scores.values())
+    found["runs"] = [
+        {"run": f"/tmp/runs/{i}", **{of: {"top1": scores[of][i]} for of in scores}}
+        for i in range(2)
+    ]
+    return {"cifar10": {"knn": found}}
+
+
+@contextlib.contextmanager
+def images(count):
+    """A block in which every data spec has so many images, and its own name."""
+
+    def source(spec):
+        stand_in = sources.Synthetic(count)
+        stand_in.name = spec
+        return stand_in
+
+    with mock.patch.multiple(sources, from_spec=source, cached=lambda source: source):
+        yield
+
+
+def planned(file, training):
+    """(the plan, the run as export takes it) of a recipe, with what a card tells."""
+    with images(training["images"]):
+        plan = recipe.load(file, **training["knobs"])
+    return plan, {
+        "recipe": training["recipe"],
+        "recipe_text": file.read_text(),
+        "knobs": recipe.knobs_of(file, **training["knobs"]),
+        "defaults": recipe.knobs_of(file),
+        "seed": plan.seed,
+        "steps": plan.steps,
+        "images": {"": training["images"]},
+        "data": {"": training["data"]},
+        "versions": training["versions"],
+        "seconds": training["seconds"],
+        "about": plan.about(),
+    }
 
 
 def publish(place, seed):
     """A model as the shipped ones are published."""
     keras.utils.set_random_seed(seed)
-    method = byol.BYOL(
-        backbones.build("tiny"), 1, byol.example(32), hidden=16, outputs=8
-    )
-    method.export(
-        NAME, registry=place, run=RUN, results=RESULTS, default=True, heads=False
+    (place / "recipe.py").write_text(RECIPE)
+    plan, run = planned(place / "recipe.py", TRAINING)
+    (place / "recipe.py").unlink()
+    plan.method().export(
+        NAME,
+        registry=place,
+        run=run,
+        results=results(),
+        default=True,
+        heads=False,
+        size=32,
     )
     cards.write(place)
     return place / NAME
@@ -115,9 +188,24 @@ def its_limits_are_said_in_sentences(folder):
 
 def its_scores_are_its_results(folder):
     read = cards.card_of(folder)
-    results = json.loads((folder / export.RESULTS).read_text())
-    assert [{**row, "paper": None} for row in read.measured] == run.rows(results)
+    found = json.loads((folder / export.RESULTS).read_text())
+    assert [{**row, "paper": None} for row in read.measured] == run.rows(found)
     assert all(row["seeds"] and row["random"] for row in read.measured)
+
+
+def its_results_add_up(folder):
+    """The figures of a protocol are those of its runs, on the images of the recipe."""
+    plan, _ = planned(folder / "recipe.py", cards.card_of(folder).training)
+    found = json.loads((folder / export.RESULTS).read_text())
+    assert set(found) <= set(plan.about()["measured_on"].values())
+    for result in (found[data][protocol] for data in found for protocol in found[data]):
+        for of in ("trained", "random"):
+            values = [each[of]["top1"] for each in result["runs"]]
+            expected = statistics.interval(values)
+            assert result[of] == {
+                key: value if value is None else pytest.approx(value)
+                for key, value in expected.items()
+            }
 
 
 def its_papers_figures_have_a_source(folder):
@@ -129,10 +217,29 @@ def its_papers_figures_have_a_source(folder):
         assert all(figure[key] for key in ("setting", "data", "protocol", "source"))
 
 
+def it_says_what_export_says(folder):
+    """Of the recipe and the results that lie there, and of `TRAINING`."""
+    read = cards.card_of(folder)
+    plan, made_by = planned(folder / "recipe.py", read.training)
+    found = json.loads((folder / export.RESULTS).read_text())
+    probe, method = next(iter(plan.probes.values())), plan.method()
+    contract = export.input_of(method.deployable(), probe.size, probe.crop)
+    expected = export.facts(method, read.name, contract, made_by, found)
+    for field, value in expected.items():
+        assert getattr(read, field) == json.loads(json.dumps(value)), field
+
+
 def it_says_how_it_was_made(folder):
     read = cards.card_of(folder)
+    training, file = read.training, folder / "recipe.py"
     assert read.origin.startswith("sslzoo train ") and "/tmp" not in read.origin
-    assert (folder / "recipe.py").is_file() and read.training["steps"] > 0
+    assert f"sslzoo train {training['recipe']} " in file.read_text()
+    _, made_by = planned(file, training)
+    name = run.name_for(made_by)
+    assert read.bare == name.partition(".")[0]
+    assert read.tag.endswith(f"_ep{training['epochs']}")
+    assert re.fullmatch("[0-9a-f]{64}", training["data"]) and training["seconds"] > 0
+    assert {"keras", "python", "sslzoo", "tensorflow"} <= training["versions"].keys()
 
 
 def it_is_small_enough_for_git(folder):
@@ -183,7 +290,9 @@ CHECKS = [
     its_licences_are_stated_and_there,
     its_limits_are_said_in_sentences,
     its_scores_are_its_results,
+    its_results_add_up,
     its_papers_figures_have_a_source,
+    it_says_what_export_says,
     it_says_how_it_was_made,
     it_is_small_enough_for_git,
     it_is_features_alone,
@@ -252,6 +361,70 @@ def better_scores(folder, _):
     said(measured=[row])(folder, _)
 
 
+def other_results(change):
+    """Scores that do not come of the runs, and the card and its page with them."""
+
+    def tamper(folder, _):
+        found = json.loads((folder / export.RESULTS).read_text())
+        change(found)
+        (folder / export.RESULTS).write_text(json.dumps(found))
+        said(measured=run.rows(found))(folder, _)
+
+    return tamper
+
+
+def better_by_a_tenth(found):
+    for result in (found[data][protocol] for data in found for protocol in found[data]):
+        result["trained"] = {**result["trained"], "mean": 0.5}
+
+
+def of_other_images(found):
+    (data,) = found
+    found["ImageNet, validation"] = found.pop(data)
+
+
+def of_more_runs(found):
+    for result in (found[data][protocol] for data in found for protocol in found[data]):
+        result["runs"] *= 2
+
+
+def trained_with(knobs=None, **changes):
+    """Other facts of the training."""
+
+    def tamper(folder, _):
+        training = cards.card_of(folder).training
+        training = {**training, "knobs": {**training["knobs"], **(knobs or {})}}
+        said(training={**training, **changes})(folder, _)
+
+    return tamper
+
+
+def a_better_paper(folder, _):
+    first, *others = cards.card_of(folder).paper
+    said(paper=[{**first, "value": 0.9}, *others])(folder, _)
+
+
+def a_paper_beside_it(folder, _):
+    (row,) = cards.card_of(folder).measured
+    row["paper"] = {"value": 0.1, "source": "Grill et al. 2020, Table 1"}
+    said(measured=[row])(folder, _)
+
+
+def other_licence(of, words):
+    def tamper(folder, _):
+        said(licences={**cards.card_of(folder).licences, of: words})(folder, _)
+
+    return tamper
+
+
+def fewer_limits(folder, _):
+    said(limits=cards.card_of(folder).limits[1:])(folder, _)
+
+
+def another_size(folder, _):
+    said(input={**cards.card_of(folder).input, "size": 64})(folder, _)
+
+
 def another_width(folder, _):
     features = cards.card_of(folder).features
     features[0]["channels"] = 99
@@ -285,7 +458,43 @@ TAMPERED = [
     (its_scores_are_its_results, better_scores),
     (its_scores_are_its_results, removed("results.json")),
     (its_papers_figures_have_a_source, said(paper=[])),
+    (its_results_add_up, other_results(better_by_a_tenth)),
+    (its_results_add_up, other_results(of_other_images)),
+    (its_results_add_up, other_results(of_more_runs)),
+    *(
+        (it_says_what_export_says, tamper)
+        for tamper in (
+            said(summary="The best features that there are."),
+            said(origin="sslzoo train byol_tiny_cifar10 epochs=100 --workdir runs/a"),
+            said(citation="@article{mine}"),
+            said(paper=[]),
+            a_better_paper,
+            a_paper_beside_it,
+            other_licence("data", "CC0-1.0"),
+            other_licence("weights", "MIT"),
+            said(limits=["It is not for people.", "It is not for anything else."]),
+            fewer_limits,
+            another_size,
+            trained_with(epochs=3),
+            trained_with(steps=5),
+            trained_with(seed=1),
+            trained_with(images=100),
+            trained_with(recipe="byol_tiny_imagenet"),
+            trained_with(learned_from="ImageNet, train"),
+            trained_with(more="words"),
+            trained_with({"epochs": 3}),
+            trained_with({"batch_size": 2}),
+            trained_with({"rate": 0.2}),
+            trained_with({"backbone": "resnet18"}),
+            trained_with({"data": "npz:imagenette224_jpeg.npz#train"}),
+            trained_with({"more": 1}),
+        )
+    ),
     (it_says_how_it_was_made, said(origin="by hand")),
+    (it_says_how_it_was_made, trained_with(recipe="byol_tiny_imagenet")),
+    (it_says_how_it_was_made, trained_with(data="f00d")),
+    (it_says_how_it_was_made, trained_with(seconds=0)),
+    (it_says_how_it_was_made, trained_with(versions={})),
     (it_says_how_it_was_made, removed("recipe.py")),
     (it_is_small_enough_for_git, written("more.txt", "." * (LARGEST + 1))),
     (it_is_features_alone, written("heads.weights.h5", "")),
@@ -349,8 +558,8 @@ def test_the_page_of_all_models_tells_what_a_reader_chooses_by(made):
     (row,) = (line for line in text.splitlines() if line.startswith(f"| [{NAME}]"))
     assert "BYOL features of tiny, 16 numbers" in row
     assert "| CIFAR-10 (JPEG copies), train | 16 |" in row
-    assert "| CIFAR-10 (JPEG copies), test | 40.0 (20.0) | – |" in row
-    assert "weights: Apache-2.0; data: research use" in row
+    assert "| CIFAR-10 (JPEG copies), test | 40.0 (20.5) | – |" in row
+    assert "weights: Apache-2.0; data: none published" in row
     assert cards.card_of(made).origin in text
     assert "empty" not in text and "empty" in page.contents([])
 
