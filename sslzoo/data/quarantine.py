@@ -14,6 +14,8 @@ import math
 import os
 import threading
 
+import numpy as np
+
 from sslzoo.data.base import Source, file_of, inside, where
 from sslzoo.errors import BadInput, RunStopped
 
@@ -68,7 +70,17 @@ class Quarantine(Source):
         return self._good(index, self.source.size)
 
     def batch(self, indices, only=None):
-        return self.source.batch(indices, only)
+        """The items, or what replaces them: of a `Cached`, some may be bad."""
+
+        def readable(at):
+            self.source.batch([at], only)
+            return at
+
+        try:
+            return self.source.batch(indices, only)
+        except BadInput:
+            good = np.array([self._good(index, readable) for index in indices])
+            return self.source.batch(good, only)
 
     def file(self, index):
         return file_of(self.source, index)
