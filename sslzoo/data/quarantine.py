@@ -33,7 +33,8 @@ class Quarantine(Source):
             bad item alone never does, unless the threshold is 0 or no item is left.
 
     Each process counts what it reads itself, and what the file named when it began.
-    `bad` is {index: reason}; `stopped` is the error that stopped the run, since what
+    `bad` is {index: reason}, and `met` are those of them that were read from here,
+    whatever the file named. `stopped` is the error that stopped the run, since what
     calls `read` (tf.data) may lose its kind.
     """
 
@@ -47,7 +48,7 @@ class Quarantine(Source):
         self.count, self.name, self.classes = source.count, source.name, source.classes
         self.uniform = getattr(source, "uniform", False)
         self.limit = max(1, math.floor(threshold * self.count)) if threshold else 0
-        self.bad, self.stopped = {}, None
+        self.bad, self.met, self.stopped = {}, set(), None
         with self._lock, self._keeping():
             self.bad.update(self._listed(mend=True))
         self._stop_above_limit()
@@ -114,6 +115,7 @@ class Quarantine(Source):
 
     def _note(self, index, reason):
         with self._lock:
+            self.met.add(index)
             if index in self.bad:
                 return
             self.bad[index] = reason
