@@ -45,8 +45,13 @@ def pretrain(
         with strategy.scope():
             method = untrained(recipe)
         streams, quarantines = _quarantined(recipe.streams, workdir, bad_images)
+        path = workdir.quarantine if workdir else None
+        probes = {
+            name: ladder.guarded(probe, path, bad_images)
+            for name, probe in recipe.probes.items()
+        }
         run = _Run(
-            dataclasses.replace(recipe, streams=streams),
+            dataclasses.replace(recipe, streams=streams, probes=probes),
             method,
             strategy,
             workdir,

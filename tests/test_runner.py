@@ -400,6 +400,35 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
         runner.pretrain(plan)
 
 
+@pytest.mark.parametrize("name", ["byol_r18_imagenette", "byol_r18w16_imagenette"])
+def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(64):
+        place = tmp_path / ("learned", "test")[i // 32] / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (40, 40, 3), "uint8")
+        Image.fromarray(pixels).save(place / f"{i}.png")
+    (tmp_path / "learned" / "a" / "4.png").write_bytes(b"")
+    (tmp_path / "test" / "b" / "35.png").write_bytes(b"")
+    knobs = dict(recipe.module(recipe.find(name)).SMALL)
+    knobs.update(
+        data=f"folder:{tmp_path / 'learned'}", test=f"folder:{tmp_path / 'test'}"
+    )
+    plan = recipe.load(name, **knobs)
+    folder = workdir.Workdir(tmp_path / "run")
+    folder.open(*workdir.identity(name, knobs, plan))
+    runner.pretrain(plan, folder)
+    rows = folder.quarantine.read_text().splitlines()[1:]
+    assert len(rows) == 2
+    assert ",a/4.png," in rows[0] and ",b/35.png," in rows[1]
+
+    (tmp_path / "test" / "b" / "37.png").write_bytes(b"")
+    with pytest.raises(RunStopped, match=r"2 of 32 images are bad(.|\n)*b/35\.png"):
+        runner.pretrain(recipe.load(name, **knobs))
+
+
 def test_precision_is_the_runs_and_not_the_processes(tmp_path):
     import keras
 

@@ -104,6 +104,7 @@ def _look(source, index):
             seen["hash"] = hashlib.sha256(data).digest()
             seen["head"] = decode.header(data)
             pixels, _ = decode.read(data)
+            decode.examine(data)
         else:
             pixels = source.read(index, only=("image",))["image"]
             seen["hash"] = hashlib.sha256(np.ascontiguousarray(pixels)).digest()

@@ -127,11 +127,25 @@ class Union(Source):
 
 
 class Cached(Arrays):
-    """A source decoded once, into memory: what `cached` makes."""
+    """A source decoded once, into memory: what `cached` makes.
 
-    def __init__(self, images, labels, source, size):
+    `bad` is {index: error} of the images that could not be read. Reading one raises
+    the error again, as the source does, so that whoever reads can go round it.
+    """
+
+    def __init__(self, images, labels, source, size, bad):
         super().__init__(images, labels, source.classes, source.name)
-        self.source, self.reduced = source, size
+        self.source, self.reduced, self.bad = source, size, bad
+
+    def batch(self, indices, only=None):
+        if self.bad and (only is None or "image" in only):
+            for index in np.asarray(indices).tolist():
+                self._raise_if_bad(index)
+        return super().batch(indices, only)
+
+    def size(self, index):
+        self._raise_if_bad(index)
+        return super().size(index)
 
     def file(self, index):
         return file_of(self.source, index)
@@ -141,11 +155,20 @@ class Cached(Arrays):
             return self.source.fingerprint()  # The same pixels.
         return sha256(self.source.fingerprint(), self.reduced)
 
+    def _image(self, index, window, smallest):
+        self._raise_if_bad(index)
+        return super()._image(index, window, smallest)
+
+    def _raise_if_bad(self, index):
+        if index in self.bad:
+            raise BadInput(self.bad[index])
+
 
 def cached(source, size=None, workers=None, progress=None):
     """All images of `source`, decoded once and kept in memory, and their labels.
 
     Where they are all of one size, the result is `uniform` and gives batches at once.
+    An image that cannot be read is one when it is read from here, see `Cached`.
 
     Args:
         size: images with a longer short side are reduced to it (antialiased, aspect
@@ -154,14 +177,21 @@ def cached(source, size=None, workers=None, progress=None):
     """
     keys = ("image", "label") if has_labels(source) else ("image",)
     labels = np.zeros(source.count, np.int64) if "label" in keys else None
-    first = _reduced(source.read(0, smallest=size, only=("image",))["image"], size)
-    whole = np.empty((source.count, *first.shape), first.dtype)
+    first = _first(source, size)
+    whole = np.zeros((source.count, *first.shape), first.dtype)
     others = {}  # Those of another size; their places in `whole` are never touched.
+    bad = {}  # Nor are theirs.
 
     def keep(start):
         stop = min(start + 64, source.count)
         for index in range(start, stop):
-            item = source.read(index, smallest=size, only=keys)
+            try:
+                item = source.read(index, smallest=size, only=keys)
+            except BadInput as error:
+                bad[index] = str(error)
+                if labels is not None:
+                    labels[index] = source.read(index, only=("label",))["label"]
+                continue
             image = _reduced(item["image"], size)
             if image.shape == first.shape and image.dtype == first.dtype:
                 whole[index] = image
@@ -181,11 +211,23 @@ def cached(source, size=None, workers=None, progress=None):
             done += ready.result()
             if progress:
                 progress(done, source.count)
-    finally:  # Also when one fails or the user interrupts: do not read on.
+    finally:  # Also when the user interrupts: do not read on.
         pool.shutdown(cancel_futures=True)
     if others:
         whole = [others.get(index, whole[index]) for index in range(source.count)]
-    return Cached(whole, labels, source, size)
+    return Cached(whole, labels, source, size, bad)
+
+
+def _first(source, size):
+    """The first image that can be read; its size is that of most, or of all."""
+    reason = None
+    for index in range(source.count):
+        try:
+            item = source.read(index, smallest=size, only=("image",))
+            return _reduced(item["image"], size)
+        except BadInput as error:
+            reason = reason or error
+    raise BadInput(f"None of its {source.count} images can be read: {reason}")
 
 
 def _reduced(image, size):

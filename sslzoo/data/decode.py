@@ -14,10 +14,14 @@ What is decided here, for every source alike:
     CMYK          Pillow's plain conversion; colour profiles are not applied
     half a file   an error: a JPEG without its end marker too, even where the window
                   asked for lies in the part that is there
+    damaged data  an error where it can be told: libjpeg only warns of a JPEG's, and
+                  gives gray, or other pixels. `read` looks where that costs nothing,
+                  `examine` further
 """
 
 import contextlib
 import io
+import re
 import struct
 from typing import NamedTuple
 
@@ -49,6 +53,16 @@ TURNS = {
 # Frame headers: all of C0..CF that are no tables. libjpeg decodes those of the second.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+HUFFMAN = {0xC0, 0xC1}  # of them, those of one pass and without arithmetic coding
+PROGRESSIVE = {0xC2, 0xCA}
+
+# What ends a scan's data, without restart markers and with them. FF 00 is data.
+MARKER = re.compile(rb"\xff+[^\x00\xff]")
+MARKER_AMONG_RESTARTS = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+
+# Put in the place of a scan's data, it gives other pixels.
+OTHER = bytes(range(254, 0, -1))
 
 
 class Header(NamedTuple):
@@ -68,6 +82,18 @@ class Header(NamedTuple):
         if TURNS[self.orientation][2]:
             return self.width, self.height
         return self.height, self.width
+
+
+class Scan(NamedTuple):
+    """One pass over the pixels of a JPEG: its header, and data[start:stop]."""
+
+    parts: bytes  # the components that it is of
+    first: int  # coefficient of 0..63
+    last: int
+    coarse: int  # bits that it leaves to later scans
+    restarts: bool
+    start: int
+    stop: int
 
 
 def header(data):
@@ -94,6 +120,11 @@ def read(data, window=None, smallest=None):
         height, width) in the upright image. At a reduced size it is the window grown
         to whole blocks of 2, 4 or 8 pixels, so that h is exactly its height / 2, 4 or
         8; it can reach beyond the image by less than a block.
+
+    A JPEG whose data stop early but which has its end marker is refused too: if it is
+    progressive, because scans are missing; else where the window reaches what is
+    missing, which libjpeg makes gray. Not found are data that were changed and still
+    make up a picture, and the loss of less than a block's row or of the last scan.
     """
     if _is_jpeg(data):
         head, image = _jpeg_header(data), None
@@ -105,8 +136,8 @@ def read(data, window=None, smallest=None):
         place = checked(window(*head.size), *head.size)
 
     plain = image is None and head.mode != "CMYK"
-    if image is None and data.rfind(b"\xff\xd9", head.start) < 0:
-        raise BadInput("truncated: it is a JPEG without its end marker")
+    if image is None:
+        _has_all_scans(data, head)
     if plain and head.height * head.width > SMALL:
         return _jpeg(data, head, place, smallest)
 
@@ -121,6 +152,8 @@ def read(data, window=None, smallest=None):
         if (height, width) != (head.height, head.width):
             image = image.crop((left, top, left + width, top + height))
         pixels = _rgb(image)
+        if head.format == "JPEG":
+            _has_its_end(pixels, data, head)
     except BadInput:
         raise
     except Exception as error:  # Pillow raises nearly any kind on broken bytes.
@@ -322,4 +355,121 @@ def _jpeg(data, head, place, smallest):
         raise BadInput(
             "truncated or corrupt JPEG: its data cannot be decoded"
         ) from None
-    return _upright(pixels.numpy(), head.orientation), place
+    pixels = pixels.numpy()
+    _has_its_end(pixels, data, head)
+    return _upright(pixels, head.orientation), place
+
+
+def examine(data):
+    """Raises where a JPEG that can be read is damaged: what `read` has no time for.
+
+    A few decodings at an eighth of the size tell whether the data are used up
+    just where the picture is full: data that were cut out or overwritten mostly leave
+    too few or too many. Other data that happen to fit, as a few changed bytes often
+    do, are a picture like any other, and so are changed pixels of another format
+    without checksums. Of progressive JPEGs only their first and missing scans are
+    told, of arithmetically coded ones none.
+    """
+    if not _is_jpeg(data):
+        return
+    head = _jpeg_header(data)
+    _has_all_scans(data, head)
+    scans = _scans(data)
+    if not all(_restarts_in_order(data, scan) for scan in scans):
+        raise BadInput("corrupt JPEG: restart markers are missing")
+    if _ends_early(data, head):
+        raise BadInput("truncated or corrupt JPEG: its data end before the picture")
+    if _ends_late(data, head):
+        raise BadInput("corrupt JPEG: its data go on when the picture is full")
+
+
+def _has_all_scans(data, head):
+    if data.rfind(b"\xff\xd9", head.start) < 0:
+        raise BadInput("truncated: it is a JPEG without its end marker")
+    if data[head.start + 1] not in PROGRESSIVE:
+        return
+    count = data[head.start + 9]
+    exact = dict.fromkeys(data[head.start + 10 : head.start + 10 + 3 * count : 3], 0)
+    for scan in _scans(data):
+        if not scan.coarse:
+            for part in scan.parts:
+                bits = (1 << scan.last + 1) - (1 << scan.first)
+                exact[part] = exact.get(part, 0) | bits
+    if any(bits != (1 << 64) - 1 for bits in exact.values()):
+        raise BadInput("truncated: it is a progressive JPEG without its last scans")
+
+
+def _has_its_end(pixels, data, head):
+    """What libjpeg makes up for missing data is gray, in CMYK another gray."""
+    suspect = head.mode == "CMYK" or pixels[-1, -1].tobytes() == b"\x80\x80\x80"
+    if suspect and _ends_early(data, head):
+        raise BadInput("truncated or corrupt JPEG: its data end before the picture")
+
+
+def _ends_early(data, head):
+    """Whether more data would change the picture: then it is not full."""
+    if data[head.start + 1] not in HUFFMAN:
+        return False
+    stop = _scans(data)[-1].stop
+    longer = data[:stop] + OTHER + data[stop:]
+    return _eighth(longer, head) != _eighth(data, head)
+
+
+def _ends_late(data, head):
+    """Whether the last 64 bytes, without zeros behind them, do not change it.
+
+    Of a flat picture no bytes may: where the first do not, nothing is known.
+    """
+    if data[head.start + 1] not in HUFFMAN:
+        return False
+    start, stop = _scans(data)[-1][-2:]
+    used = data[start:stop].rstrip(b"\0")
+    if len(used) < 256:
+        return False
+    whole = _eighth(data, head)
+    at_end, at_start = (
+        _eighth(data[:start] + changed + data[stop:], head)
+        for changed in (used[:-64] + OTHER, OTHER + used)
+    )
+    return at_end == whole != at_start
+
+
+def _eighth(data, head):
+    """The means of 8 x 8 pixels, as bytes."""
+    shape = (-(-head.width // 8), -(-head.height // 8))
+    try:
+        image = Image.frombytes(head.mode, shape, data, "jpeg", head.mode, "", 8)
+    except Exception as error:  # Pillow raises nearly any kind on broken bytes.
+        raise BadInput(f"truncated or corrupt JPEG: {error}") from error
+    return image.tobytes()
+
+
+def _scans(data):
+    """The scans of a JPEG, one or more, up to its end marker."""
+    scans, place, restarts = [], 0, False
+    try:
+        while data[place + 1] != 0xD9:
+            marker, start = data[place + 1], place + 2
+            if marker > 0x01 and not 0xD0 <= marker <= 0xD8:
+                start += data[place + 2] << 8 | data[place + 3]
+            if marker == 0xDD:
+                restarts = any(data[place + 4 : place + 6])
+            ends = MARKER_AMONG_RESTARTS if restarts else MARKER
+            stop, after = ends.search(data, start).span()
+            if marker == 0xDA:
+                parts = data[place + 5 : start - 3 : 2]
+                first, last, bits = data[start - 3 : start]
+                scan = Scan(parts, first, last, bits & 15, restarts, start, stop)
+                scans.append(scan)
+            place = after - 2  # Any number of FF may stand before a marker.
+    except (AttributeError, IndexError, ValueError):
+        raise BadInput("truncated: it is a JPEG without its end marker") from None
+    if not scans:
+        raise BadInput("truncated: it is a JPEG without data")
+    return scans
+
+
+def _restarts_in_order(data, scan):
+    """Whether restart markers count 0, 1, ... 7, 0, ... so that none is missing."""
+    found = RESTART.findall(data, scan.start, scan.stop) if scan.restarts else []
+    return all(mark[0] == 0xD0 + i % 8 for i, mark in enumerate(found))

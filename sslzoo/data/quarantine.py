@@ -14,6 +14,8 @@ import math
 import os
 import threading
 
+import numpy as np
+
 from sslzoo.data.base import Source, file_of, inside, where
 from sslzoo.errors import BadInput, RunStopped
 
@@ -31,7 +33,8 @@ class Quarantine(Source):
             bad item alone never does, unless the threshold is 0 or no item is left.
 
     Each process counts what it reads itself, and what the file named when it began.
-    `bad` is {index: reason}; `stopped` is the error that stopped the run, since what
+    `bad` is {index: reason}, and `met` are those of them that were read from here,
+    whatever the file named. `stopped` is the error that stopped the run, since what
     calls `read` (tf.data) may lose its kind.
     """
 
@@ -45,7 +48,7 @@ class Quarantine(Source):
         self.count, self.name, self.classes = source.count, source.name, source.classes
         self.uniform = getattr(source, "uniform", False)
         self.limit = max(1, math.floor(threshold * self.count)) if threshold else 0
-        self.bad, self.stopped = {}, None
+        self.bad, self.met, self.stopped = {}, set(), None
         with self._lock, self._keeping():
             self.bad.update(self._listed(mend=True))
         self._stop_above_limit()
@@ -68,7 +71,17 @@ class Quarantine(Source):
         return self._good(index, self.source.size)
 
     def batch(self, indices, only=None):
-        return self.source.batch(indices, only)
+        """The items, or what replaces them: of a `Cached`, some may be bad."""
+
+        def readable(at):
+            self.source.batch([at], only)
+            return at
+
+        try:
+            return self.source.batch(indices, only)
+        except BadInput:
+            good = np.array([self._good(index, readable) for index in indices])
+            return self.source.batch(good, only)
 
     def file(self, index):
         return file_of(self.source, index)
@@ -102,6 +115,7 @@ class Quarantine(Source):
 
     def _note(self, index, reason):
         with self._lock:
+            self.met.add(index)
             if index in self.bad:
                 return
             self.bad[index] = reason

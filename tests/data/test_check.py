@@ -48,6 +48,17 @@ def test_bad_images_are_found_with_reasons(photos):
     assert "<html>" in bad["dog/text.jpg"]
 
 
+def test_a_jpeg_with_an_end_but_not_all_data_is_found(photos):
+    """Also where no more than a row of blocks is missing: `read` gives that."""
+    data = (photos / "dog" / "turned.jpg").read_bytes()
+    for name, part in {"most": 0.3, "few": 0.9995}.items():
+        kept = data[: int(part * len(data))] + data[-2:]
+        (photos / "dog" / f"{name}.jpg").write_bytes(kept)
+    bad = check.scan(photos).bad
+    assert "data end before" in bad["dog/most.jpg"]
+    assert "data end before" in bad["dog/few.jpg"]
+
+
 def test_everything_else_is_counted(photos):
     report = check.scan(str(photos), workers=3)
     assert report.count == report.read == 11 and report.complete

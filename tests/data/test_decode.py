@@ -257,7 +257,8 @@ def test_what_is_no_image_is_refused(data):
         decode.size(data)
 
 
-def test_a_broken_middle_is_refused_or_decoded_but_never_crashes():
+def test_a_broken_middle_is_refused_or_fits_but_never_crashes():
+    """Eight other bytes of a JPEG often decode to a picture as long as before."""
     random = np.random.default_rng(0)
     for format, options in FORMATS.items():
         data = bytearray(saved(scene(60, 60), format, **options))
@@ -267,8 +268,87 @@ def test_a_broken_middle_is_refused_or_decoded_but_never_crashes():
             broken[at : at + 8] = random.bytes(8)
             try:
                 assert read(bytes(broken)).dtype == np.uint8
+                decode.examine(bytes(broken))
             except BadInput:
                 pass
+
+
+def cut(data, part):
+    """What is left of a JPEG that still has its end marker."""
+    return data[: int(part * len(data))] + data[-2:]
+
+
+JPEGS = {
+    "plain": {"quality": 90},
+    "progressive": {"quality": 90, "progressive": True},
+    "own tables": {"quality": 90, "optimize": True},
+    "restarts": {"quality": 90, "restart_marker_rows": 1},
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("shape", [(375, 500), (100, 120)])
+def test_a_jpeg_with_its_end_marker_but_not_its_data_is_refused(kind, shape):
+    for image in (scene(*shape), scene(*shape)[..., 0]):
+        data = saved(image, "JPEG", **JPEGS[kind])
+        read(data), decode.examine(data)
+        with pytest.raises(BadInput, match="truncated"):
+            read(cut(data, 0.3))
+
+
+def test_a_cmyk_jpeg_without_its_data_is_refused():
+    data = saved(Image.fromarray(scene(200, 200)).convert("CMYK"), "JPEG")
+    read(data), decode.examine(data)
+    with pytest.raises(BadInput, match="truncated"):
+        read(cut(data, 0.5))
+
+
+def test_a_jpeg_is_refused_where_the_window_reaches_what_is_missing():
+    data = saved(scene(375, 500), "JPEG", quality=90)
+    part = cut(data, 0.5)
+    place = (0, 0, 100, 100)
+    np.testing.assert_array_equal(read(part, place), read(data, place))
+    for place in ((100, 0, 200, 300), (300, 40, 60, 60)):
+        for smallest in (None, 20):
+            read(data, place, smallest)
+            with pytest.raises(BadInput, match="truncated"):
+                read(part, place, smallest)
+    with pytest.raises(BadInput, match="truncated"):
+        decode.examine(part)
+
+
+def test_a_zeroed_middle_of_a_jpeg_is_refused():
+    data = saved(scene(375, 500), "JPEG", quality=90)
+    length = len(data) * 3 // 10
+    with pytest.raises(BadInput, match="truncated or corrupt"):
+        read(data[:length] + bytes(length) + data[2 * length :])
+
+
+def test_examine_finds_data_left_over_and_lost_restarts():
+    low = saved(scene(100, 120), "JPEG", quality=10)
+    high = saved(scene(150, 120), "JPEG", quality=10)
+    at = decode.header(low).start + 5
+    low = high[:at] + low[at : at + 2] + high[at + 2 :]  # Its header says less.
+    read(low)
+    with pytest.raises(BadInput, match="go on"):
+        decode.examine(low)
+    data = saved(scene(100, 120), "JPEG", restart_marker_rows=1)
+    at = data.index(b"\xff\xd2")
+    lost = data[:at] + data[at + 2 :]
+    with pytest.raises(BadInput, match="restart"):
+        decode.examine(lost)
+
+
+def test_gray_corners_and_flat_pictures_are_whole():
+    """As libjpeg makes them where data are missing."""
+    image = scene(200, 260)
+    image[120:] = 128
+    for picture in (image, np.full_like(image, 128), np.zeros_like(image)):
+        for options in JPEGS.values():
+            data = saved(picture, "JPEG", **options)
+            np.testing.assert_array_equal(read(data), by_pillow(data))
+            decode.examine(data)
+            decode.examine(data[:-2] + bytes(300) + data[-2:])  # Some cameras pad.
 
 
 def test_a_bomb_is_not_opened():
