@@ -3,14 +3,17 @@
 import functools
 import inspect
 
-from sslzoo.backbones import resnet, tiny
+from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny
 from sslzoo.errors import UnknownName, nearest
 
 BUILDERS = {
     "tiny": tiny.tiny,
-    "resnet18": functools.partial(resnet.resnet, 18),
-    "resnet34": functools.partial(resnet.resnet, 34),
-    "resnet50": functools.partial(resnet.resnet, 50),
+    **{
+        f"resnet{depth}": functools.partial(resnet.resnet, depth)
+        for depth in resnet.UNITS
+    },
+    "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
+    "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
 }
 
 
@@ -33,11 +36,20 @@ def build(name, **options):
 def feature_info(backbone, size=224):
     """Name, channels and stride of each map of features, from the first to the last.
 
-    Strides are read off the shapes that an image of `size` pixels gives.
+    The stride is that of larger images, whose borders matter less; of a network of one
+    size it is that of this size.
     """
-    shapes = backbone.compute_output_shape((None, size, size, backbone.input_shape[-1]))
+    first, second = backbone.input_shape[1] or size, backbone.input_shape[1] or 8 * size
+    shapes = [
+        backbone.compute_output_shape((None, side, side, backbone.input_shape[-1]))
+        for side in (first, second)
+    ]
     return [
-        {"name": name, "channels": shape[-1], "stride": -(-size // shape[1])}
-        for name, shape in shapes.items()
+        {
+            "name": name,
+            "channels": shape[-1],
+            "stride": round(second / shapes[1][name][1]),
+        }
+        for name, shape in shapes[0].items()
         if len(shape) == 4
     ]

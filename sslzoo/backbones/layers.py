@@ -1,7 +1,11 @@
 """Layers that backbones and heads share, in Keras alone: any backend runs them."""
 
+import numbers
+
 import keras
 from keras import ops
+
+from sslzoo.errors import BadInput, UnknownName, nearest
 
 
 @keras.saving.register_keras_serializable("sslzoo")
@@ -100,8 +104,82 @@ class Standardize(keras.layers.Layer):
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
+@keras.saving.register_keras_serializable("sslzoo")
+class Gray(keras.layers.Layer):
+    """The plain mean of the channels, `[..., 1]`; no luma."""
+
+    def call(self, images):
+        return ops.mean(images, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 1)
+
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+PIXELS = {  # What networks were trained on: (x - mean) / std.
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # -1 to 1
+    "unit": None,  # 0 to 1, as they come
+    "gray": ((114.451 / 255,), (1.0,)),  # the mean of R, G and B, of Larsson
+}
+
+
+def pixels(images, kind):
+    """RGB in [0, 1] to what a network was trained on, a kind of `PIXELS`.
+
+    Of colours alone something is known: images of other channels stay as they are.
+    """
+    known(kind, PIXELS, "pixels")
+    if kind == "gray" and images.shape[-1] == 3:
+        images = Gray(name="gray")(images)
+    if PIXELS[kind] is None or images.shape[-1] != len(PIXELS[kind][0]):
+        return images
+    return Standardize(*PIXELS[kind], name="standardize")(images)
+
+
+def conv(
+    x, filters, size, stride=1, *, name, kernel, padding="same", bias=False, **options
+):
+    """A convolution.
+
+    Args:
+        kernel: an initializer, or a function that gives one for a fan in.
+        padding: "same", as TensorFlow pads: of a stride of two one side more than the
+            other; "symmetric", as Caffe and torch do, the two alike; or "valid".
+        options: of Keras' Conv2D, such as `groups` and `dilation_rate`.
+    """
+    if callable(kernel) and not isinstance(kernel, keras.initializers.Initializer):
+        kernel = kernel(size * size * x.shape[-1] // options.get("groups", 1))
+    if padding == "symmetric":
+        # Without a stride the two are one, and the one is a layer less.
+        reach = (size - 1) * options.get("dilation_rate", 1)
+        padding = "same" if stride == 1 and reach % 2 == 0 else "valid"
+        if padding == "valid" and size > 1:
+            sides = (reach // 2, reach - reach // 2)
+            x = keras.layers.ZeroPadding2D((sides, sides), name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(
+        filters,
+        size,
+        strides=stride,
+        padding=padding,
+        use_bias=bias,
+        kernel_initializer=kernel,
+        name=name,
+        **options,
+    )(x)
+
+
+def max_pool(x, padding="same", *, name, size=3, stride=2):
+    """The largest of each window; "symmetric" pads zeros on both sides alike.
+
+    Behind a ReLU a zero never wins over what is there, as torch's minus infinity; of
+    signed values it does, and Revisiting's code has it so.
+    """
+    if padding == "symmetric":
+        x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    return keras.layers.MaxPooling2D(size, stride, padding=padding, name=name)(x)
 
 
 def haiku_kernel(fan_in):
@@ -110,3 +188,21 @@ def haiku_kernel(fan_in):
     Keras' `lecun_normal` divides by 0.8796 to undo the truncation; Haiku does not.
     """
     return keras.initializers.TruncatedNormal(stddev=fan_in**-0.5)
+
+
+def known(value, choices, name):
+    """Raises unless `value` is one of `choices`."""
+    if value not in choices:
+        raise UnknownName(
+            f"{name}={value!r}.{nearest(str(value), choices)} "
+            f"There are: {', '.join(map(str, choices))}."
+        )
+
+
+def channels_of(number, width):
+    """`number` of channels times `width`: a whole number, 1 or more."""
+    if isinstance(width, bool) or not isinstance(width, numbers.Real) or width <= 0:
+        raise BadInput(f"width={width!r}: give a number above 0, such as 1 or 0.25.")
+    if (found := round(number * width)) < 1:
+        raise BadInput(f"width={width}: it leaves no channel of {number}.")
+    return found

@@ -1,126 +1,193 @@
-"""ResNet v1 (He et al., 2015), arXiv:1512.03385, as BYOL's code builds it.
+"""ResNet v1 (He et al., 2015), arXiv:1512.03385, as each paper's code builds it.
 
 A stem, four groups of residual units, the mean over all places:
 
     unit(x) = relu(F(x) + shortcut(x)),   F = conv-BN-ReLU ... conv-BN
 
-Bottlenecks put their stride on the 3x3 ("v1.5"); every padding is SAME, which for a
-stride of 2 pads one side only: the published weights need it.
+The papers agree on that, and not on the rest. Weights want the rest as their authors
+had it: a shift of one pixel by padding alone costs a published model four points.
 """
+
+import dataclasses
+from collections.abc import Callable
 
 import keras
 
 from sslzoo.backbones import layers
-from sslzoo.errors import BadInput, UnknownName
+from sslzoo.errors import BadInput
 
 UNITS = {  # units per group, and whether they are bottlenecks
     18: ((2, 2, 2, 2), False),
     34: ((3, 4, 6, 3), False),
     50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+    152: ((3, 8, 36, 3), True),
+    200: ((3, 24, 36, 3), True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """What the authors of a code chose, beside the architecture."""
+
+    padding: str  # of convolutions: "same" or "symmetric"
+    pool_padding: str  # of the stem's pool
+    pixels: str  # a kind of `layers.PIXELS`
+    shortcut: str  # of the first unit of group 1 where its shape does not change
+    kernel: Callable | keras.initializers.Initializer
+    momentum: float = 0.9  # of batch normalisation
+    epsilon: float = 1e-5
+    stride_on: str = "3x3"  # of a bottleneck: "3x3" ("v1.5") or its first "1x1"
+    zero_last: bool = False  # start the last scale of each F at zero
+
+
+def _scaled(scale, mode, distribution="truncated_normal"):
+    return keras.initializers.VarianceScaling(scale, mode, distribution)
+
+
+STYLES = {
+    # deepmind-research/byol, on Haiku.
+    "byol": Style("same", "same", "imagenet", "projection", layers.haiku_kernel),
+    # torchvision, and most of what is written in torch.
+    "torch": Style(
+        "symmetric",
+        "symmetric",
+        "imagenet",
+        "identity",
+        _scaled(2, "fan_out", "untruncated_normal"),
+    ),
+    # google-research/simclr, without selective kernels.
+    "simclr": Style(
+        "symmetric", "same", "unit", "projection", _scaled(1, "fan_in"), zero_last=True
+    ),
+    # google/revisiting-self-supervised; its k is 4 * width.
+    "revisiting": Style(
+        "symmetric", "symmetric", "signed", "identity", "glorot_uniform", 0.99, 1e-3
+    ),
+    # Larsson's colour proxy, as He's in Caffe; images as gray.
+    "caffe": Style(
+        "symmetric",
+        "same",
+        "gray",
+        "identity",
+        _scaled(2, "fan_in"),
+        momentum=0.999,
+        stride_on="1x1",
+    ),
 }
 
 
 def resnet(
     depth,
     width=1.0,
+    style="byol",
     stem="imagenet",
-    shortcut="projection",
-    zero_last=False,
+    shortcut=None,
+    zero_last=None,
+    residual=True,
+    representation=None,
     channels=3,
     name=None,
 ):
     """RGB in [0, 1] -> {"after_root", "block1" .. "block4", "pooled"}.
 
     Args:
-        depth: 18, 34 or 50.
+        depth: 18, 34, 50, 101, 152 or 200.
         width: factor on every number of channels, the stem's too; 0.25 makes the
-            stem 16 wide ("r18w16"), 2 is the paper's "2x".
-        stem: "imagenet", 7x7 of stride 2 and a max pool of stride 2; or "small",
-            one 3x3 of stride 1 and no pool, for images of 32 to 64 pixels.
+            stem 16 wide ("r18w16"), 2 is BYOL's "2x", k / 4 Revisiting's k.
+        style: whose code, of `STYLES`: paddings, initial weights, constants of batch
+            normalisation, what is done to pixels first.
+        stem: "imagenet", 7x7 of stride 2 and a max pool of stride 2; "small", one 3x3
+            of stride 1 and no pool, for images of 32 to 64 pixels; or "patch", as
+            Revisiting has it for patches of 64: 7x7 of stride 1, the pool, and no
+            stride in group 4.
         shortcut: of the first unit of group 1 where its shape does not change:
             "projection", as BYOL's code has it in all groups; or "identity".
         zero_last: start the last scale of each F at zero. Haiku does so in
-            bottlenecks; the paper's results had it at one (sheet, section 1.5).
+            bottlenecks; BYOL's results had it at one (sheet, section 1.5).
+        residual: False leaves every shortcut out (Revisiting, section 4.5).
+        representation: the size of "pooled", where it shall not follow the width: the
+            channels of the last unit (Revisiting, section 4.6).
         channels: of the images.
     """
-    if depth not in UNITS:
-        raise UnknownName(f"No ResNet of depth {depth}; there are {sorted(UNITS)}.")
-    if stem not in ("imagenet", "small"):
-        raise BadInput(f"stem={stem!r}: it is 'imagenet' or 'small'.")
-    if shortcut not in ("projection", "identity"):
-        raise BadInput(f"shortcut={shortcut!r}: it is 'projection' or 'identity'.")
+    layers.known(depth, UNITS, "depth")
+    layers.known(style, STYLES, "style")
+    layers.known(stem, ("imagenet", "small", "patch"), "stem")
+    style = STYLES[style]
+    given = {"shortcut": shortcut, "zero_last": zero_last}
+    given = {key: value for key, value in given.items() if value is not None}
+    style = dataclasses.replace(style, **given)
+    layers.known(style.shortcut, ("projection", "identity"), "shortcut")
     counts, bottleneck = UNITS[depth]
-    base = round(64 * width)
-    if base < 1:
-        raise BadInput(f"width={width}: it leaves no channel in the stem.")
+    base = layers.channels_of(64, width)
+    if bottleneck and representation is not None and representation % 4:
+        raise BadInput(f"representation={representation}: give a multiple of 4.")
 
     images = keras.Input((None, None, channels), name="images")
-    x = images
-    if channels == 3:
-        x = layers.Standardize(
-            layers.IMAGENET_MEAN, layers.IMAGENET_STD, name="standardize"
-        )(x)
-    if stem == "imagenet":
-        x = conv(x, base, 7, 2, "root_conv")
-        x = norm_relu(x, "root")
-        x = keras.layers.MaxPooling2D(3, 2, padding="same", name="root_pool")(x)
-    else:
-        x = conv(x, base, 3, 1, "root_conv")
-        x = norm_relu(x, "root")
+    x = layers.pixels(images, style.pixels)
+    size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (7, 1)}[stem]
+    x = conv(style, x, base, size, stride, "root_conv")
+    x = norm_relu(style, x, "root")
+    if stem != "small":
+        x = layers.max_pool(x, style.pool_padding, name="root_pool")
     features = {"after_root": x}
 
     unit = bottleneck_unit if bottleneck else basic_unit
     for group, count in enumerate(counts, start=1):
-        outputs = base * 2 ** (group - 1) * (4 if bottleneck else 1)
+        stride = 1 if group == 1 or (group == 4 and stem == "patch") else 2
         for index in range(count):
-            stride = 2 if group > 1 and index == 0 else 1
-            same = stride == 1 and x.shape[-1] == outputs
-            project = index == 0 and not (same and shortcut == "identity")
-            x = unit(x, outputs, stride, project, zero_last, f"block{group}_{index}")
+            outputs = base * 2 ** (group - 1) * (4 if bottleneck else 1)
+            if representation and (group, index) == (4, count - 1):
+                outputs = representation
+            y = unit(style, x, outputs, stride, f"block{group}_{index}")
+            if residual:
+                project = index == 0 and style.shortcut == "projection"
+                y = joined(style, x, y, stride, project, f"block{group}_{index}")
+            x = keras.layers.ReLU(name=f"block{group}_{index}_relu")(y)
+            stride = 1
         features[f"block{group}"] = x
     features["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(images, features, name=name or f"resnet{depth}")
 
 
-def conv(x, filters, size, stride, name):
-    return keras.layers.Conv2D(
-        filters,
-        size,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=layers.haiku_kernel(size * size * x.shape[-1]),
-        name=name,
+def conv(style, x, filters, size, stride, name):
+    how = dict(kernel=style.kernel, padding=style.padding)
+    return layers.conv(x, filters, size, stride, name=name, **how)
+
+
+def norm(style, x, name, last=False):
+    start = "zeros" if last and style.zero_last else "ones"
+    return layers.BatchNorm(
+        style.momentum, style.epsilon, gamma_initializer=start, name=f"{name}_bn"
     )(x)
 
 
-def norm(x, name, zero=False):
-    start = "zeros" if zero else "ones"
-    return layers.BatchNorm(gamma_initializer=start, name=f"{name}_bn")(x)
+def norm_relu(style, x, name):
+    return keras.layers.ReLU(name=f"{name}_relu")(norm(style, x, name))
 
 
-def norm_relu(x, name):
-    return keras.layers.ReLU(name=f"{name}_relu")(norm(x, name))
-
-
-def basic_unit(x, outputs, stride, project, zero_last, name):
+def basic_unit(style, x, outputs, stride, name):
     """3x3 of the stride, 3x3."""
-    y = norm_relu(conv(x, outputs, 3, stride, f"{name}_conv1"), f"{name}_1")
-    y = norm(conv(y, outputs, 3, 1, f"{name}_conv2"), f"{name}_2", zero_last)
-    return joined(x, y, outputs, stride, project, name)
+    y = conv(style, x, outputs, 3, stride, f"{name}_conv1")
+    y = norm_relu(style, y, f"{name}_1")
+    y = conv(style, y, outputs, 3, 1, f"{name}_conv2")
+    return norm(style, y, f"{name}_2", last=True)
 
 
-def bottleneck_unit(x, outputs, stride, project, zero_last, name):
-    """1x1 to a quarter of the channels, 3x3 of the stride, 1x1 back."""
-    y = norm_relu(conv(x, outputs // 4, 1, 1, f"{name}_conv1"), f"{name}_1")
-    y = norm_relu(conv(y, outputs // 4, 3, stride, f"{name}_conv2"), f"{name}_2")
-    y = norm(conv(y, outputs, 1, 1, f"{name}_conv3"), f"{name}_3", zero_last)
-    return joined(x, y, outputs, stride, project, name)
+def bottleneck_unit(style, x, outputs, stride, name):
+    """1x1 to a quarter of the channels, 3x3, 1x1 back."""
+    first, second = (stride, 1) if style.stride_on == "1x1" else (1, stride)
+    y = conv(style, x, outputs // 4, 1, first, f"{name}_conv1")
+    y = norm_relu(style, y, f"{name}_1")
+    y = conv(style, y, outputs // 4, 3, second, f"{name}_conv2")
+    y = norm_relu(style, y, f"{name}_2")
+    y = conv(style, y, outputs, 1, 1, f"{name}_conv3")
+    return norm(style, y, f"{name}_3", last=True)
 
 
-def joined(x, y, outputs, stride, project, name):
-    if project:
-        x = conv(x, outputs, 1, stride, f"{name}_shortcut_conv")
-        x = norm(x, f"{name}_shortcut")
-    y = keras.layers.Add(name=f"{name}_add")([y, x])
-    return keras.layers.ReLU(name=f"{name}_relu")(y)
+def joined(style, x, y, stride, project, name):
+    """y + x, where x is brought to the shape of y if it must be, or `project`."""
+    if project or stride > 1 or x.shape[-1] != y.shape[-1]:
+        x = conv(style, x, y.shape[-1], 1, stride, f"{name}_shortcut_conv")
+        x = norm(style, x, f"{name}_shortcut")
+    return keras.layers.Add(name=f"{name}_add")([y, x])

@@ -4,7 +4,7 @@ import pytest
 
 from sslzoo import backbones
 from sslzoo.backbones import resnet
-from sslzoo.errors import BadInput, UnknownName
+from sslzoo.errors import UnknownName
 
 
 def test_resnet50_has_the_parameters_of_the_official_encoder():
@@ -115,5 +115,5 @@ def test_wrong_options_are_named():
         backbones.build("resnet5")
     with pytest.raises(UnknownName, match="depht"):
         backbones.build("resnet50", depht=3)
-    with pytest.raises(BadInput, match="'imagenet' or 'small'"):
+    with pytest.raises(UnknownName, match="imagenet, small, patch"):
         backbones.build("resnet18", stem="cifar")

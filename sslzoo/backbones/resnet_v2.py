@@ -1,0 +1,116 @@
+"""ResNet v2 (He et al., 2016), arXiv:1603.05027, as Revisiting's code builds it.
+
+    unit(x) = F(h) + shortcut,   h = relu(BN(x)),
+    F = conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1,
+    shortcut = x, or a 1x1 convolution of h where the shape changes.
+
+The root is a convolution and a pool, with nothing between; after the last unit come
+BN, ReLU and the mean. "(-)" leaves that ReLU out (`last_relu=False`). Features of the
+blocks are the sums themselves, before any activation.
+"""
+
+import keras
+
+from sslzoo.backbones import layers
+from sslzoo.errors import BadInput
+
+UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+MOMENTUM, EPSILON = 0.99, 1e-3  # TensorFlow 1's defaults: sheet, section 1.1.
+
+
+def resnet_v2(
+    depth,
+    width=1.0,
+    last_relu=True,
+    stem="imagenet",
+    residual=True,
+    representation=None,
+    pixels="signed",
+    channels=3,
+    name=None,
+):
+    """RGB in [0, 1] -> {"after_root", "block1" .. "block4", "pooled"}.
+
+    Args:
+        depth: 50, 101, 152 or 200.
+        width: Revisiting's k is 4 * width.
+        last_relu: False makes the paper's "(-)".
+        stem: "imagenet"; "small", one 3x3 and no pool, for images of 32 to 64 pixels;
+            or "patch", without strides in the root and in block 4, for its patches.
+        residual: False leaves every shortcut out (section 4.5).
+        representation: the channels of the last unit, hence the size of "pooled", where
+            it shall not follow the width (section 4.6).
+        pixels: what the network is shown, of `layers.PIXELS`.
+        channels: of the images.
+    """
+    layers.known(depth, UNITS, "depth")
+    base = layers.channels_of(64, width)
+    if representation is not None and representation % 4:
+        raise BadInput(f"representation={representation}: give a multiple of 4.")
+    images = keras.Input((None, None, channels), name="images")
+    x = root(layers.pixels(images, pixels), base, stem)
+    features = {"after_root": x}
+    for block, count in enumerate(UNITS[depth], start=1):
+        stride = strides(stem)[block - 1]
+        for index in range(count):
+            outputs = base * 2 ** (block + 1)
+            if representation and (block, index) == (4, count - 1):
+                outputs = representation
+            x = unit(x, outputs, stride, residual, f"block{block}_{index}")
+            stride = 1
+        features[f"block{block}"] = x
+    features["pooled"] = pooled(x, last_relu)
+    return keras.Model(images, features, name=name or f"resnet{depth}v2")
+
+
+def root(x, filters, stem):
+    """A convolution and a pool, with nothing between."""
+    layers.known(stem, ("imagenet", "small", "patch"), "stem")
+    size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (7, 1)}[stem]
+    x = conv(x, filters, size, stride, "root_conv")
+    if stem == "small":
+        return x
+    return layers.max_pool(x, "symmetric", name="root_pool")
+
+
+def strides(stem):
+    """Of the four blocks."""
+    return (1, 2, 2, 1 if stem == "patch" else 2)
+
+
+def unit(x, outputs, stride, residual, name):
+    h = norm_relu(x, f"{name}_pre")
+    y = body(h, outputs, outputs // 4, stride, name)
+    if not residual:
+        return y
+    if stride > 1 or x.shape[-1] != outputs:
+        x = conv(h, outputs, 1, stride, f"{name}_shortcut_conv")
+    return keras.layers.Add(name=f"{name}_add")([y, x])
+
+
+def body(h, outputs, inner, stride, name):
+    """F, of what has been normalised already."""
+    y = conv(h, inner, 1, 1, f"{name}_conv1")
+    y = conv(norm_relu(y, f"{name}_1"), inner, 3, stride, f"{name}_conv2")
+    return conv(norm_relu(y, f"{name}_2"), outputs, 1, 1, f"{name}_conv3")
+
+
+def pooled(x, last_relu):
+    """BN, ReLU unless it is a "(-)", and the mean over all places."""
+    x = norm(x, "last")
+    if last_relu:
+        x = keras.layers.ReLU(name="last_relu")(x)
+    return keras.layers.GlobalAveragePooling2D(name="pool")(x)
+
+
+def conv(x, filters, size, stride, name):
+    how = dict(kernel="glorot_uniform", padding="symmetric")
+    return layers.conv(x, filters, size, stride, name=name, **how)
+
+
+def norm(x, name):
+    return layers.BatchNorm(MOMENTUM, EPSILON, name=f"{name}_bn")(x)
+
+
+def norm_relu(x, name):
+    return keras.layers.ReLU(name=f"{name}_relu")(norm(x, name))
