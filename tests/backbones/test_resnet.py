@@ -4,7 +4,8 @@ import pytest
 
 from sslzoo import backbones
 from sslzoo.backbones import resnet
-from sslzoo.errors import UnknownName
+from sslzoo.errors import BadInput, UnknownName
+from tests.backbones import plain
 
 
 def test_resnet50_has_the_parameters_of_the_official_encoder():
@@ -57,43 +58,101 @@ def test_pooled_is_the_mean_of_the_last_map():
     )
 
 
-def test_a_plain_numpy_network_gives_the_same_first_unit():
-    """One basic unit with its projection, written out with loops of NumPy."""
-    model = backbones.build("resnet18", width=1 / 16, stem="small")
-    for index, weight in enumerate(model.weights):
-        noise = np.random.default_rng(index).normal(0, 0.3, weight.shape)
-        weight.assign(abs(noise) + 0.5 if "variance" in weight.path else noise)
-    image = np.random.default_rng(99).random((8, 8, 3))
-    w = {weight.path: np.asarray(weight, np.float64) for weight in model.weights}
+# Of each code: pads of the root, of its pool and of a 3x3 of stride 2, before and
+# behind (images of an even side); which convolution of a bottleneck has the stride;
+# whether the first unit always has a shortcut of its own; epsilon; what pixels become.
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+AS_IN = {
+    "byol": ((2, 3), (0, 1), (0, 1), 2, True, 1e-5, IMAGENET),
+    "torch": ((3, 3), (1, 1), (1, 1), 2, False, 1e-5, IMAGENET),
+    "simclr": ((3, 3), (0, 1), (1, 1), 2, True, 1e-5, (0, 1)),
+    "revisiting": ((3, 3), (1, 1), (1, 1), 2, False, 1e-3, (0.5, 0.5)),
+    "caffe": ((3, 3), (0, 1), (1, 1), 1, False, 1e-5, None),
+}
 
-    def conv(x, name):
-        kernel = w[f"{name}/kernel"]
-        size = kernel.shape[0]
-        padded = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
-        out = np.zeros((*x.shape[:2], kernel.shape[-1]))
-        for i in range(size):
-            for j in range(size):
-                out += padded[i : i + x.shape[0], j : j + x.shape[1]] @ kernel[i, j]
-        return out
 
-    def norm(x, name):
-        g, b, m, v = (
-            w[f"{name}_bn/{k}"]
-            for k in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        return g * (x - m) / np.sqrt(v + 1e-5) + b
+@pytest.mark.parametrize("style", AS_IN)
+@pytest.mark.parametrize("depth", [18, 50])
+def test_a_plain_numpy_network_gives_the_same(depth, style):
+    root, pool, pad, strided, always, epsilon, pixels = AS_IN[style]
+    model = backbones.build(f"resnet{depth}", width=1 / 16, style=style)
+    w = plain.weights_of(model)
+    image = np.random.default_rng(1).random((64, 64, 3))
 
-    def relu(x):
-        return np.maximum(x, 0)
+    def conv_norm(x, name, norm, *how):
+        return plain.norm(plain.conv(x, w[f"{name}/kernel"], *how), w, norm, epsilon)
 
-    x = (image - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    x = relu(norm(conv(x, "root_conv"), "root"))
-    y = relu(norm(conv(x, "block1_0_conv1"), "block1_0_1"))
-    y = norm(conv(y, "block1_0_conv2"), "block1_0_2")
-    y = relu(y + norm(conv(x, "block1_0_shortcut_conv"), "block1_0_shortcut"))
-    unit = keras.Model(model.input, model.get_layer("block1_0_relu").output)
-    ours = np.asarray(unit(image[None].astype("float32")))[0]
-    np.testing.assert_allclose(ours, y, rtol=1e-3, atol=1e-4)
+    if pixels is None:
+        x = image.mean(-1, keepdims=True) - 114.451 / 255
+    else:
+        x = (image - pixels[0]) / pixels[1]
+    x = plain.relu(conv_norm(x, "root_conv", "root", 2, root))
+    x = plain.max_pool(x, pad=pool)
+    wanted = {"after_root": x}
+    counts, sizes = ([2] * 4, (3, 3)) if depth == 18 else ([3, 4, 6, 3], (1, 3, 1))
+    for block, count in enumerate(counts, 1):
+        for i in range(count):
+            name, stride = f"block{block}_{i}", 2 if i == 0 and block > 1 else 1
+            y = x
+            for at, size in enumerate(sizes, 1):
+                here = stride if at == (strided if depth == 50 else 1) else 1
+                pads = (0, 0) if size == 1 else pad if here == 2 else (1, 1)
+                y = conv_norm(y, f"{name}_conv{at}", f"{name}_{at}", here, pads)
+                y = plain.relu(y) if at < len(sizes) else y
+            if (i == 0 and always) or x.shape != y.shape:
+                short = f"{name}_shortcut"
+                x = conv_norm(x, f"{short}_conv", short, stride)
+            x = plain.relu(x + y)
+        wanted[f"block{block}"] = x
+    wanted["pooled"] = x.mean((0, 1))
+
+    ours = model(image[None].astype("float32"))
+    assert list(ours) == list(wanted)
+    for name, value in wanted.items():
+        scale = abs(value).max()
+        np.testing.assert_allclose(ours[name][0] / scale, value / scale, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "depth, width, count", [(200, 1, 62_624_832), (200, 2, 250_128_512)]
+)
+def test_deep_ones_have_the_parameters_of_the_sheet(depth, width, count):
+    model = backbones.build(f"resnet{depth}", width=width)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
+
+
+@pytest.mark.parametrize("depth, convolutions", [(50, 53), (101, 104)])
+def test_depth_counts_its_convolutions(depth, convolutions):
+    model = backbones.build(f"resnet{depth}", width=1 / 32)
+    kernels = [w for w in model.weights if w.path.endswith("kernel")]
+    assert len(kernels) == convolutions
+
+
+def test_for_patches_neither_root_nor_group_4_has_a_stride():
+    model = backbones.build("resnet50", style="revisiting", width=1 / 16, stem="patch")
+    shapes = model.compute_output_shape((None, 64, 64, 3))
+    sides = [shapes[n][1] for n in ("after_root", "block1", "block2", "block3")]
+    assert sides == [32, 32, 16, 8] and shapes["block4"] == (None, 8, 8, 128)
+
+
+def test_the_size_of_the_representation_need_not_follow_the_width():
+    model = backbones.build("resnet50", width=1 / 16, representation=256)
+    assert model.output["pooled"].shape[-1] == 256
+    assert model.output["block3"].shape[-1] == 64
+    with pytest.raises(BadInput, match="multiple of 4"):
+        backbones.build("resnet50", representation=30)
+
+
+@pytest.mark.parametrize("style", AS_IN)
+def test_the_constants_of_batch_norm_are_those_of_the_code(style):
+    """Sheets: byol 1.5, revisiting 1.1, color_proxy 1.5."""
+    model = backbones.build("resnet18", width=1 / 16, style=style)
+    momentum = {"revisiting": 0.99, "caffe": 0.999}.get(style, 0.9)
+    norms = [la for la in model.layers if "_bn" in la.name]
+    assert {(n.momentum, n.epsilon) for n in norms} == {(momentum, AS_IN[style][5])}
+    last = [n for n in norms if n.name.endswith("_2_bn")]
+    assert [bool(np.any(n.gamma)) for n in last] == [style != "simclr"] * len(last)
 
 
 def test_it_can_be_saved_and_read_back(tmp_path):
