@@ -1,0 +1,97 @@
+"""Every backbone on another backend of Keras, beside TensorFlow's numbers.
+
+    python tools/portable.py jax
+    python tools/portable.py torch resnet50 revnet50
+
+Each is built at its smallest width with random weights, saved, then built and loaded
+in a process of the other backend in which TensorFlow cannot be imported. Shown is the
+largest difference of all its features, as a part of the largest value; above 1e-4 the
+command fails.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+TOLERANCE = 1e-4
+SMALLEST = {"tiny": {"width": 4}}  # Of the others, the width below.
+WIDTH = {"width": 1 / 16}
+
+
+def main(words):
+    if not words or words[0] not in ("jax", "torch"):
+        print(__doc__)
+        return 2
+    backend, *names = words
+    with tempfile.TemporaryDirectory() as folder:
+        here = answers(names, folder, save=True)
+        command = [sys.executable, __file__, "--there", folder, *here]
+        subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
+        far = {}
+        for name, ours in here.items():
+            theirs = np.load(pathlib.Path(folder, f"{name}.npz"))
+            assert set(theirs) == set(ours)
+            far[name] = max(
+                float(abs(theirs[k] - v).max() / abs(v).max()) for k, v in ours.items()
+            )
+            print(f"{name:<16}{far[name]:.1e}", flush=True)
+    return int(max(far.values()) > TOLERANCE)
+
+
+def answers(names, folder, save):
+    """{name: {feature: array}}, with weights that are saved there, or read."""
+    from keras import ops
+
+    from sslzoo import backbones
+
+    found = {}
+    for name in names or backbones.BUILDERS:
+        model = backbones.build(name, **SMALLEST.get(name, WIDTH))
+        file = pathlib.Path(folder, f"{name}.weights.h5")
+        if save:
+            draw(model)
+            model.save_weights(file)
+        else:
+            model.load_weights(file)
+        side = model.input_shape[1] or 64
+        shape = (1, side, side, model.input_shape[-1])
+        images = np.random.default_rng(0).random(shape, np.float32)
+        outputs = model(images, training=False)
+        found[name] = {k: ops.convert_to_numpy(v) for k, v in outputs.items()}
+        print(json.dumps({"backend": backend_of(), "built": name}), file=sys.stderr)
+    return found
+
+
+def draw(model):
+    """Weights none of which is special, of sizes that keep deep networks finite."""
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        fan = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 100
+        noise = random.normal(0, fan**-0.5, weight.shape)
+        scale = weight.path.endswith(("gamma", "variance"))
+        weight.assign(1 + noise if scale else noise)
+
+
+def backend_of():
+    import keras
+
+    return keras.config.backend()
+
+
+def there(folder, *names):
+    """In the process of the other backend."""
+    sys.modules["tensorflow"] = None  # As where it is not installed.
+    for name, outputs in answers(names, folder, save=False).items():
+        np.savez(pathlib.Path(folder, f"{name}.npz"), **outputs)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--there"]:
+        there(*sys.argv[2:])
+    else:
+        sys.exit(main(sys.argv[1:]))
