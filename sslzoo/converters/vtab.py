@@ -115,7 +115,7 @@ def _ordered(names, shapes, orders, shape_of, what):
         f"{nearest[at]} {shape_of(nearest[at])}" if at < len(nearest) else "no more"
     )
     raise BadInput(
-        f"{what}: {len(names)} of them do not have the shapes of the network, which has "
+        f"{what}: {len(names)} of them do not have the shapes of the network, of "
         f"{len(nearest)}. In the likeliest order the first {at} fit; then comes "
         f"{there}, where {wanted} should. Nothing was set."
     )

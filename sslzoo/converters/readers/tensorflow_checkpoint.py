@@ -29,13 +29,13 @@ def read(path):
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
         dtypes = reader.get_variable_to_dtype_map()
-    except (tf.errors.OpError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+    except Exception as error:  # Of a damaged file TF raises kinds of any sort.
         raise _broken(prefix, error) from error
 
     def tensor(name):
         try:
             return np.asarray(reader.get_tensor(name))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except Exception as error:
             raise _broken(prefix, error) from error
 
     return {

@@ -46,6 +46,7 @@ def read(path):
 
     def stored(label):
         word, kind, key, _, count = label
+        (count,) = whole((count,), f"{path}: a storage")
         name = f"{folder}data/{key}"
         if word != "storage" or getattr(kind, "name", None) not in STORAGES:
             raise ValueError(f"it refers to a {word!r}")
