@@ -40,12 +40,13 @@ def assign(backbone, arrays, table, *, origin, ignored=()):
             f"set.\n{_report(wrong, len(weights))}\nBuild the network as the weights "
             "were trained: its depth, width, style and channels."
         )
-    for path, (name, change) in table.items():
+    for path, weight in weights.items():
+        name, change = table[path]
         array = change(_read(arrays[name], origin, name))
         if not np.isfinite(array).all():
             raise BadInput(f"{origin}: {name} has numbers that are not finite.")
-        weights[path].assign(np.asarray(array, np.float32))
-    report = {path: name for path, (name, _) in table.items()}
+        weight.assign(np.asarray(array, np.float32))
+    report = {path: table[path][0] for path in weights}
     log.info("%s: %d arrays are in their places.", origin, len(report))
     log.debug("%s", "\n".join(f"{path} <- {name}" for path, name in report.items()))
     return report

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 import typing
 
 import haiku as hk
@@ -12,7 +14,7 @@ from haiku._src import data_structures
 
 from sslzoo import backbones
 from sslzoo.backbones import resnet
-from sslzoo.converters import deepmind_byol
+from sslzoo.converters import deepmind_byol, resnets
 from sslzoo.converters.readers import pickles
 from sslzoo.errors import BadInput, MissingFile
 
@@ -288,3 +290,51 @@ def test_a_file_that_breaks_off_is_refused(file):
         path.write_bytes(data[:length])
         with pytest.raises(BadInput, match="breaks off|is empty"):
             deepmind_byol.convert(path, network(18))
+
+
+SIZES = """
+import os, sys, time
+from sslzoo import backbones
+from sslzoo.converters import deepmind_byol, resnets
+
+def memory(of):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(of))
+
+network = backbones.build("resnet50")
+open("/proc/self/clear_refs", "w").write("5")  # The peak starts anew.
+before, start = memory("VmRSS"), time.process_time()
+deepmind_byol.convert(sys.argv[1], network)
+taken = time.process_time() - start
+print(taken, (memory("VmHWM") - before) / os.path.getsize(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux says what memory was taken")
+def test_a_resnet50_takes_seconds_and_about_the_memory_of_its_file(tmp_path):
+    """Issue 4 allows 10 seconds, and three times the file."""
+    arrays = {}
+    for weight in backbones.build("resnet50").weights:
+        arrays[weight.path] = np.asarray(weight)
+    table = resnets.table(
+        backbones.build("resnet50"),
+        lambda layer: f"{deepmind_byol._module('res_net50', layer, 'conv')}/w",
+        lambda layer: deepmind_byol._norm(
+            deepmind_byol._module("res_net50", layer, "batchnorm")
+        ),
+    )
+    trees = {"params": {}, "state": {}}
+    for path, (name, _) in table.items():
+        module, _, weight = name.rpartition("/")
+        tree = trees["state" if "_ema" in module else "params"]
+        array = np.abs(arrays[path])
+        tree.setdefault(module, {})[weight] = (
+            array if array.ndim == 4 else array.reshape(1, 1, 1, -1)
+        )
+    file = write(tmp_path / "r50.pkl", content(trees["params"], trees["state"]))
+    said = subprocess.run(
+        [sys.executable, "-c", SIZES, str(file)], capture_output=True, text=True
+    )
+    seconds, share = map(float, said.stdout.split())
+    assert seconds < 10 and share < 1.5

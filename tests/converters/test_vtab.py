@@ -1,5 +1,6 @@
-"""Against ResNet v2 in plain ops of TF1, under the names that codes may have given it."""
+"""Against ResNet v2 in plain ops of TF1, under names that codes may have given it."""
 
+import functools
 import importlib.util
 import logging
 import pathlib
@@ -89,10 +90,11 @@ def resnet(make, x, shortcut_first):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory, photos):
     """(naming, ...) -> the folder of a module, and what it said of the photographs."""
 
-    def write(photos, naming, shortcut_first=True, extra=()):
+    @functools.cache
+    def write(naming, shortcut_first=True, extra=()):
         folder = tmp_path_factory.mktemp("vtab")
         with graph.session() as opened:
             images = tf1.placeholder("float32", [None, None, None, 3])
@@ -111,12 +113,13 @@ def network(name="resnet50v2", **options):
     return backbones.build(name, **{"width": STEM / 64, **options})
 
 
-@pytest.mark.parametrize("naming", [by_number, by_scope])
-@pytest.mark.parametrize("shortcut_first", [True, False])
+@pytest.mark.parametrize(
+    "naming, shortcut_first", [(by_number, True), (by_number, False), (by_scope, True)]
+)
 def test_every_stage_is_that_of_plain_ops_whatever_the_names(
     naming, shortcut_first, written, photos, same, caplog
 ):
-    folder, theirs = written(photos, naming, shortcut_first)
+    folder, theirs = written(naming, shortcut_first)
     ours = network()
     with caplog.at_level(logging.INFO, "sslzoo"):
         vtab.convert(folder, ours)
@@ -126,22 +129,22 @@ def test_every_stage_is_that_of_plain_ops_whatever_the_names(
     assert caplog.text.count(" <- ") == len(ours.weights)
 
 
-def test_names_without_an_order_are_refused(written, photos):
-    folder, _ = written(photos[:1], by_words)
+def test_names_without_an_order_are_refused(written):
+    folder, _ = written(by_words)
     with pytest.raises(BadInput, match="inner' and .*outer' have one shape"):
         vtab.convert(folder, network())
 
 
-def test_leftovers_are_refused_by_name(written, photos):
-    folder, _ = written(photos[:1], by_number, extra=["head/bias"])
+def test_leftovers_are_refused_by_name(written):
+    folder, _ = written(by_number, extra=("head/bias",))
     with pytest.raises(
         BadInput, match=r"1 arrays without a place:\n *head/bias \(3,\)"
     ):
         vtab.convert(folder, network())
 
 
-def test_another_network_is_refused(written, photos):
-    folder, _ = written(photos[:1], by_number)
+def test_another_network_is_refused(written):
+    folder, _ = written(by_number)
     with pytest.raises(
         BadInput, match=r"the first 0 fit.*conv2d/kernel \(7, 7, 3, 4\)"
     ):

@@ -49,7 +49,7 @@ def _within(group, name, path):
 
 
 def _array(item, path):
-    what = f"{path}: {item.name}"
+    what = f"{path}: {getattr(item, 'name', 'a name')}"
     if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu":
         raise BadInput(f"{what} is no array of numbers.")
     if item.external or item.is_virtual:

@@ -65,7 +65,9 @@ def _members(path, data):
     try:
         with zipfile.ZipFile(path) as archive:
             return {info.filename: _view(info, data, path) for info in archive.filelist}
-    except (zipfile.BadZipFile, struct.error, NotImplementedError) as error:
+    except BadInput:
+        raise
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise BadInput(
             f"{path} is no zip, or it breaks off: {error}. If torch before 1.6 wrote "
             "it, let a newer one save it again: torch.save(torch.load(OLD), NEW)."

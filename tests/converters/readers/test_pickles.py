@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import subprocess
+import tracemalloc
 
 import dill
 import jax
@@ -63,6 +64,17 @@ def test_arrays_and_containers_come_as_they_were(write, protocol, read):
     assert texts == value["others"]
     assert found[3] == 2.5 and found["again"] is found["arrays"]["float32"]
     np.testing.assert_array_equal(found["ordered"]["b"], np.ones(2))
+
+
+def test_arrays_stay_in_the_file_until_they_are_asked_for(read):
+    array = np.random.default_rng(0).normal(size=2**20).astype("f4")  # 4 MiB
+    data = dill.dumps({f"a{i}": array + i for i in range(4)}, protocol=2)
+    tracemalloc.start()
+    found = read(data)
+    taken = tracemalloc.get_traced_memory()[0]
+    np.testing.assert_array_equal(found["a3"], array + 3)
+    tracemalloc.stop()
+    assert taken < array.nbytes / 10 and len(data) > 5 * array.nbytes
 
 
 def test_arrays_of_jax_come_as_those_of_numpy(read):
