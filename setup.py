@@ -16,10 +16,14 @@ TFDS = ["tensorflow-datasets", "importlib_resources"]  # Which its etils asks fo
 
 TEST = [
     "build",
+    "dill",  # Which wrote the files of BYOL, of
+    "dm-haiku",  # the networks in this library of
+    "jax",
     "opencv-python-headless",
     "pyarrow",
     "pytest>=8",
     "ruff==0.17.*",  # Another minor version formats and judges otherwise.
+    "safetensors",
     "scikit-image",
     "scikit-learn",
     "scipy",

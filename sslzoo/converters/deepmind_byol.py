@@ -1,0 +1,129 @@
+"""DeepMind's BYOL (sheet byol, section 2): pickles by dill of Haiku's trees.
+
+    {"experiment_state": _ByolExperimentState(online_params, target_params,
+     online_state, target_state, opt_state), "step", "rng"}
+
+The online network is what the authors evaluate. Kernels are in the order of Keras; of
+the moving averages `average` is meant, whose bias by the start is taken out. Names are
+never counted: they come sorted, where block_10 is before block_2.
+
+The network is `backbones.build("resnet50", style="byol")`, the default style.
+"""
+
+import re
+
+import numpy as np
+
+from sslzoo.converters import resnets
+from sslzoo.converters.mapping import assign, flat
+from sslzoo.converters.readers import pickles
+from sslzoo.errors import BadInput
+
+# Some of the files are said to have the stem as initial_conv_1.
+STEM = re.compile(r"^([^/]+)/~/initial_conv(?:_\d+)?/w$")
+CONV = re.compile(r"/~/block_group_(\d+)/~/block_(\d+)/~/conv_(\d+)/w$")
+HEADS = ("projector", "predictor", "classifier")
+
+
+def convert(path, backbone):
+    """Fills `backbone`, a ResNet of the style "byol", with the online network."""
+    arrays = _online(path)
+    stems = [name for name in arrays if STEM.match(name)]
+    if len(stems) != 1:
+        raise BadInput(
+            f"{path} should have the stem of one ResNet, RES_NET/~/initial_conv/w, and "
+            f"has {len(stems)}. Give a pickle of DeepMind's BYOL."
+        )
+    places = [tuple(map(int, hit.groups())) for hit in map(CONV.search, arrays) if hit]
+    found = resnets.planned(places, arrays[stems[0]].shape)
+    resnets.agree(path, found, backbone)
+    net = STEM.match(stems[0])[1]
+
+    def conv(layer):
+        return f"{_module(net, layer, 'conv')}/w" if layer.group else stems[0]
+
+    def norm(layer):
+        return _norm(_module(net, layer, "batchnorm"))
+
+    return assign(
+        backbone,
+        arrays,
+        resnets.table(backbone, conv, norm),
+        origin=path,
+        ignored=[f"{head}/*" for head in HEADS],
+    )
+
+
+def heads(path):
+    """What was trained on top: {"projector/linear/w": array, ...}, as the file has it.
+
+        projector, predictor    linear -> batch_norm -> ReLU -> linear_1 (no bias)
+        classifier              linear, on the features before the projector
+
+    Kernels `w` are (in, out); scale, offset and the averages mean_ema and var_ema of
+    "batch_norm" are vectors.
+    """
+    arrays = {
+        name: np.asarray(array)
+        for name, array in _online(path).items()
+        if name.partition("/")[0] in HEADS
+    }
+    return {
+        name.replace("/~/", "/").removesuffix("/average"): (
+            flat(array) if "/batch_norm/" in name else array
+        )
+        for name, array in arrays.items()
+    }
+
+
+def _module(net, layer, kind):
+    if not layer.group:
+        return f"{net}/~/initial_{kind}"
+    which = f"{kind}_{layer.place - 1}" if layer.place else f"shortcut_{kind}"
+    return f"{net}/~/block_group_{layer.group - 1}/~/block_{layer.unit}/~/{which}"
+
+
+def _norm(module):
+    return {
+        "gamma": f"{module}/scale",
+        "beta": f"{module}/offset",
+        "moving_mean": f"{module}/~/mean_ema/average",
+        "moving_variance": f"{module}/~/var_ema/average",
+    }
+
+
+def _online(path):
+    """{"module/name": array} of the online network: weights, and averages."""
+    content = pickles.read(path)
+    state = content.get("experiment_state") if isinstance(content, dict) else None
+    for prefix in ("online", "backbone"):  # Pre-training, and linear evaluation.
+        if isinstance(state, dict) and {f"{prefix}_params", f"{prefix}_state"} <= {
+            *state
+        }:
+            weights = _flat_names(state[f"{prefix}_params"], path)
+            averages = _flat_names(state[f"{prefix}_state"], path)
+            return weights | {
+                name: array
+                for name, array in averages.items()
+                if name.endswith("/average")
+            }
+    raise BadInput(
+        f"{path} is no checkpoint of DeepMind's BYOL: it has no experiment_state with "
+        "online_params and online_state."
+    )
+
+
+def _flat_names(tree, path):
+    """{module: {name: array}} as {"module/name": array}."""
+    if not isinstance(tree, dict) or not all(
+        isinstance(v, dict) for v in tree.values()
+    ):
+        raise BadInput(f"{path} has no modules of named arrays where they should be.")
+    found = {
+        f"{m}/{name}": array
+        for m, inner in tree.items()
+        for name, array in inner.items()
+    }
+    if odd := [name for name, array in found.items() if not hasattr(array, "shape")]:
+        raise BadInput(f"{path}: {odd[0]} is no array.")
+    return found

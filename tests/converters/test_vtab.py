@@ -1,0 +1,163 @@
+"""Against ResNet v2 in plain ops of TF1, under names that codes may have given it."""
+
+import functools
+import importlib.util
+import logging
+import pathlib
+
+import numpy as np
+import pytest
+
+from sslzoo import backbones
+from sslzoo.converters import vtab
+from sslzoo.errors import BadInput
+
+spec = importlib.util.spec_from_file_location(
+    "graph", pathlib.Path(__file__).with_name("graph.py")
+)
+graph = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(graph)
+tf1 = graph.tf1
+STEM = 4  # Channels, 64 in the original.
+
+
+class Named(graph.Graph):
+    """Layers whose names are given as they are made."""
+
+    def __init__(self, naming):
+        super().__init__(None, 1e-3)
+        self.naming, self.place = naming, None
+
+    def scope(self, kind):
+        number = self.counts.get(kind, 0)
+        self.counts[kind] = number + 1
+        return self.naming(kind, number, *self.place)
+
+    def at(self, *place):
+        self.place = place
+        return self
+
+
+def by_number(kind, number, *place):
+    """As TF1 names layers that have no names."""
+    return f"resnet50/{kind}" + (f"_{number}" if number else "")
+
+
+def by_scope(kind, number, unit, part):
+    """As code names them that has a scope for each unit, "a" to "c", and "proj"."""
+    if unit is None:
+        return {"root": "module/root/conv2d", "last": "module/tail/bn"}[part]
+    block, index = unit
+    part = {"shortcut": "proj", 0: "a", 1: "b", 2: "c"}[part]
+    kind = "conv2d" if kind == "conv2d" else "bn"
+    return f"module/block{block}/unit{index + 1:02}/{part}/{kind}"
+
+
+def by_words(kind, number, unit, part):
+    """Names whose order is none: shapes cannot tell the two inner norms."""
+    if unit is None or kind == "conv2d":
+        return by_scope(kind, number, unit, part)
+    words = {0: "ante", 1: "inner", 2: "outer"}[part]
+    return f"module/block{unit[0]}/unit{unit[1] + 1:02}/{words}"
+
+
+def resnet(make, x, shortcut_first):
+    """Revisiting's v2: sheet, section 1.2. Pads before the pool are zeros."""
+    x = make.at(None, "root").conv(x * 2 - 1, STEM, 7, 2)
+    x = tf1.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    x = tf1.nn.max_pool2d(x, 3, 2, "VALID")
+    seen = {"after_root": x}
+    for block, count in enumerate((3, 4, 6, 3), start=1):
+        width, stride = STEM * 2 ** (block - 1), 1 if block == 1 else 2
+        for index in range(count):
+            unit, at = (block, index), stride if index == 0 else 1
+            h, shortcut = make.at(unit, 0).norm(x), x
+
+            def project(h=h, unit=unit, at=at, width=width):
+                return make.at(unit, "shortcut").conv(h, 4 * width, 1, at)
+
+            if index == 0 and shortcut_first:
+                shortcut = project()
+            y = make.at(unit, 0).conv(h, width, 1)
+            y = make.at(unit, 1).conv(make.at(unit, 1).norm(y), width, 3, at)
+            y = make.at(unit, 2).conv(make.at(unit, 2).norm(y), 4 * width, 1)
+            if index == 0 and not shortcut_first:
+                shortcut = project()
+            x = y + shortcut
+        seen[f"block{block}"] = x
+    seen["pooled"] = tf1.reduce_mean(make.at(None, "last").norm(x), [1, 2])
+    return seen
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, photos):
+    """(naming, ...) -> the folder of a module, and what it said of the photographs."""
+
+    @functools.cache
+    def write(naming, shortcut_first=True, extra=()):
+        folder = tmp_path_factory.mktemp("vtab")
+        with graph.session() as opened:
+            images = tf1.placeholder("float32", [None, None, None, 3])
+            make = Named(naming)
+            seen = resnet(make, images, shortcut_first)
+            for name in extra:
+                make.variable(name, np.ones(3))
+            answers = graph.run(opened, seen, images, photos)
+            graph.save(opened, folder / "variables" / "variables")
+        return folder, answers
+
+    return write
+
+
+def network(name="resnet50v2", **options):
+    return backbones.build(name, **{"width": STEM / 64, **options})
+
+
+@pytest.mark.parametrize(
+    "naming, shortcut_first", [(by_number, True), (by_number, False), (by_scope, True)]
+)
+def test_every_stage_is_that_of_plain_ops_whatever_the_names(
+    naming, shortcut_first, written, photos, same, caplog
+):
+    folder, theirs = written(naming, shortcut_first)
+    ours = network()
+    with caplog.at_level(logging.INFO, "sslzoo"):
+        vtab.convert(folder, ours)
+    for stage, features in ours(photos).items():
+        same(features, theirs[stage])
+    assert "was mapped by order and shape:\n    root_conv/kernel <- " in caplog.text
+    assert caplog.text.count(" <- ") == len(ours.weights)
+
+
+def test_names_without_an_order_are_refused(written):
+    folder, _ = written(by_words)
+    with pytest.raises(BadInput, match="inner' and .*outer' have one shape"):
+        vtab.convert(folder, network())
+
+
+def test_leftovers_are_refused_by_name(written):
+    folder, _ = written(by_number, extra=("head/bias",))
+    with pytest.raises(
+        BadInput, match=r"1 arrays without a place:\n *head/bias \(3,\)"
+    ):
+        vtab.convert(folder, network())
+
+
+def test_another_network_is_refused(written):
+    folder, _ = written(by_number)
+    with pytest.raises(
+        BadInput, match=r"the first 0 fit.*conv2d/kernel \(7, 7, 3, 4\)"
+    ):
+        vtab.convert(folder, network(width=0.125))
+    with pytest.raises(BadInput, match=r"\(7, 7, 1, 4\) should"):
+        vtab.convert(folder, network(channels=1))
+    with pytest.raises(BadInput, match="is no ResNet v2"):
+        vtab.convert(folder, network("resnet50"))
+    with pytest.raises(BadInput, match="is no ResNet v2"):
+        vtab.convert(folder, network("tiny", width=8))
+
+
+def test_numbers_in_names_are_sorted_by_size():
+    names = ["a_10/k", "a_2/k", "a/k", "b1/unit10", "b1/unit9", "b10", "b2"]
+    order = sorted(reversed(names), key=vtab.natural)
+    assert order == ["a/k", "a_2/k", "a_10/k", "b1/unit9", "b1/unit10", "b2", "b10"]
