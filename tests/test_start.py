@@ -134,7 +134,9 @@ def test_a_step_that_fails_ends_it(start, monkeypatch, capfd, verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_after_ctrl_c_the_step_ends_in_its_own_way_and_no_other_begins(start, verb):
     setting = f"start.ROOT = start.pathlib.Path({str(start.ROOT)!r})\n"
-    setting += "start.VENV, start.install = start.ROOT / '.venv', lambda extra: None"
+    setting += "start.VENV, start.install = start.ROOT / '.venv', lambda extra: None\n"
+    # Who is started in the background by a script is deaf to Ctrl-C; its heirs too.
+    setting += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = subprocess.Popen(
         [sys.executable, "-c", f"import start\n{setting}\n{MAIN}", "demo"],
         env={**os.environ, "PYTHONPATH": str(TOOLS), "WAITS": verb},
