@@ -233,6 +233,23 @@ def test_changed_images_are_refused(whole):
         whole[1].open(identity, "")
 
 
+def test_other_images_of_a_probe_are_refused(tmp_path):
+    from PIL import Image
+
+    for i in range(4):
+        place = tmp_path / "known" / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30 + i)).save(place / f"{i}.png")
+    name, spec = "byol_r50_folder", f"folder:{tmp_path / 'known'}"
+    knobs = {**recipe.module(recipe.find(name)).SMALL, "labelled": spec, "unseen": spec}
+    folder = workdir.Workdir(tmp_path / "run")
+    for _ in range(2):
+        folder.open(*workdir.identity(name, knobs, recipe.load(name, **knobs)))
+    Image.new("RGB", (40, 50)).save(tmp_path / "known" / "a" / "new.png")
+    with pytest.raises(BadInput, match="labelled images of its probes are not those"):
+        folder.open(*workdir.identity(name, knobs, recipe.load(name, **knobs)))
+
+
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
     with pytest.raises(MissingFile, match="is not the workdir of a run"):
         workdir.Workdir(tmp_path).history()
@@ -414,6 +431,8 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
     folder.open(*workdir.identity("byol_r50_folder", knobs, plan))
     runner.pretrain(plan, folder)
     assert "3.png" in folder.quarantine.read_text()
+    assert folder.result()["bad_images"] == 1
+    assert folder.timing()[-1]["bad_images"] == 1
 
     (tmp_path / "5.png").write_bytes(b"")
     (tmp_path / "6.png").write_bytes(b"")
@@ -445,6 +464,7 @@ def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
     rows = folder.quarantine.read_text().splitlines()[1:]
     assert len(rows) == 2
     assert ",a/4.png," in rows[0] and ",b/35.png," in rows[1]
+    assert folder.result()["bad_images"] == 2  # One is trained on and tried, both.
 
     (tmp_path / "test" / "b" / "37.png").write_bytes(b"")
     with pytest.raises(RunStopped, match=r"2 of 32 images are bad(.|\n)*b/35\.png"):
