@@ -6,32 +6,11 @@ import pathlib
 import types
 from collections.abc import Callable
 
-from sslzoo.data import terms
-from sslzoo.data.base import has_labels, labelled
+from sslzoo.data import sources, terms
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+from sslzoo.evaluation.probes import Probe
 from sslzoo.zoo import registry as registries
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """Labelled images, apart from those of the run, on which its features are tried.
-
-    Args:
-        train, test: sources with labels.
-        size: images are brought to this side.
-        crop: part of the shorter side that is kept before; 1 for small images.
-    """
-
-    train: object
-    test: object
-    size: int
-    crop: float = 0.875
-
-    def __post_init__(self):
-        for source in (self.train, self.test):
-            if not has_labels(source):
-                labelled(source)  # It says what is missing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +82,26 @@ class Recipe:
 def _words(key, name):
     """What to call the images `name` that a recipe calls `key`."""
     return terms.words(name) or (key if name in ("", key) else f"{key} ({name})")
+
+
+def probes(labelled, unseen, size, crop=0.875):
+    """Probes of two knobs: data specs to learn from, and as many to tell, by commas."""
+    known, told = sources.specs(labelled), sources.specs(unseen)
+    if len(known) != len(told):
+        raise BadInput(
+            "A probe wants both: labelled=SPEC to learn, unseen=SPEC to tell; several "
+            f"probes, as many of both, by commas. These are {len(known)} and "
+            f"{len(told)}."
+        )
+    if len({*known}) < len(known):
+        raise BadInput(
+            f"labelled={labelled} names a set twice. Each probe is called by the set "
+            "that it learns from: name each once."
+        )
+    return {
+        spec: Probe(sources.from_spec(spec), sources.from_spec(other), size, crop)
+        for spec, other in zip(known, told)
+    }
 
 
 def load(name, **knobs):

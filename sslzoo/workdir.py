@@ -4,7 +4,8 @@ run.json        recipe, knobs, seed, data and versions: what decides the run
 recipe.py       the recipe's text, as it was
 history.jsonl   a line an epoch: meters, health, probes. The same to the bit for a
                 run that was killed and one that was not
-timing.jsonl    a line an epoch: seconds and images a second of the run's own clock
+timing.jsonl    a line an epoch: seconds and images a second of the run's own clock,
+                and how many images could not be read so far
 checkpoints/    the state; see checkpoints.py
 quarantine.csv  images that could not be read
 result.json     when the run has ended: its probes beside random features
@@ -78,10 +79,11 @@ class Workdir:
             )
         for key, words in (
             ("data", "the images are not those it began with"),
+            ("probes", "the labelled images of its probes are not those it began with"),
             ("text", "the text of its recipe has changed (recipe.py there is the old)"),
             ("seed", "it has another seed"),
         ):
-            if before[key] != now[key]:
+            if before.get(key) != now[key]:
                 raise BadInput(f"{self.path} cannot go on: {words}. Take another.")
 
     def command(self, run=None):
@@ -173,6 +175,10 @@ def identity(name, knobs, plan):
         "seed": plan.seed,
         "steps": plan.steps,
         "data": {task: s.source.fingerprint() for task, s in streams.items()},
+        "probes": {
+            name: [probe.train.fingerprint(), probe.test.fingerprint()]
+            for name, probe in plan.probes.items()
+        },
         "images": {task: s.source.count for task, s in streams.items()},
         "text": hashlib.sha256(text.encode()).hexdigest(),
         "versions": versions(),

@@ -16,6 +16,9 @@ RECIPES = sorted(pathlib.Path(__file__).parents[1].glob("train/*_*.py"))
 RECIPES = [path for path in RECIPES if not path.name.startswith("_")]
 
 
+CACHES = [path.stem for path in RECIPES if "cache" in recipe.knobs_of(path)]
+
+
 def small(path, **more):
     return recipe.load(path, **{**recipe.module(path).SMALL, **more})
 
@@ -108,8 +111,43 @@ def test_ones_own_pictures_can_be_probed_on_those_with_labels(tmp_path):
     probe = dict(labelled="synthetic:8", unseen="synthetic:6")
     plan = recipe.load("byol_r50_folder", **{**knobs, **probe})
     assert plan.probes["synthetic:8"].test.count == 6 and plan.probe_every == 10
-    with pytest.raises(BadInput, match="wants both"):
-        recipe.load("byol_r50_folder", **{**knobs, "labelled": "synthetic:8"})
+    probe = dict(labelled="synthetic:8,synthetic:9", unseen="synthetic:6,synthetic:7")
+    plan = recipe.load("byol_r50_folder", **{**knobs, **probe})
+    sets = {name: (p.train.count, p.test.count) for name, p in plan.probes.items()}
+    assert sets == {"synthetic:8": (8, 6), "synthetic:9": (9, 7)}
+    for unseen in ("", "synthetic:6"):
+        with pytest.raises(BadInput, match="wants both"):
+            recipe.load("byol_r50_folder", **{**knobs, **probe, "unseen": unseen})
+    twice = dict(labelled="synthetic:8,synthetic:8", unseen="synthetic:6,synthetic:7")
+    with pytest.raises(BadInput, match="names a set twice"):
+        recipe.load("byol_r50_folder", **{**knobs, **twice})
+
+
+def test_an_online_probe_wants_labels_of_as_many_classes(tmp_path):
+    knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
+    method = recipe.load("byol_r50_folder", **knobs, classes=2).method()
+    assert method.uses == ("label",) and method.classifier.output_shape == (None, 2)
+    assert recipe.load("byol_r50_folder", **knobs).method().uses == ()
+    with pytest.raises(BadInput, match=r"classes=1, but synthetic:8 has 2: even, odd"):
+        recipe.load("byol_r50_folder", **knobs, classes=1)
+    for i in range(8):
+        pixels = np.full((40, 40, 3), 20 * i, "uint8")
+        keras.utils.save_img(tmp_path / f"{i}.png", pixels, scale=False)
+    knobs = {**knobs, "data": f"folder:{tmp_path}"}
+    with pytest.raises(BadInput, match="has no labels, and this needs them"):
+        recipe.load("byol_r50_folder", **knobs, classes=2)
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_images_kept_in_memory_are_the_images(name, monkeypatch):
+    kept, anew = (
+        small(recipe.find(name), cache=cache).streams.source for cache in (True, False)
+    )
+    assert type(kept.source) is type(anew)
+    monkeypatch.setattr(kept.source, "read", None)  # It has been read, and is no more.
+    for index in range(anew.count):
+        one, other = (source.read(index)["image"] for source in (kept, anew))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_recipe_knows_the_terms_of_its_images():
@@ -137,7 +175,7 @@ def test_only_the_settings_of_the_paper_may_stand_beside_its_figures(
     name, knobs, monkeypatch
 ):
     source = sources.Synthetic(300 * 4096)
-    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    monkeypatch.setattr(sources, "from_spec", lambda spec, *cache: source)
     plan = recipe.load(name, **knobs)
     assert plan.setting in {figure["setting"] for figure in byol.BYOL.figures}
     assert not recipe.load(name, **knobs, image_size=64).setting

@@ -137,7 +137,8 @@ class Method(keras.Model):
 
         Returns:
             Whether a step was taken: None where each batch takes one, else a
-            boolean tensor.
+            boolean tensor. In float16 none is where a gradient is not finite; the
+            loss scale is halved instead.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         seed = self.optimizer.scale_loss(
@@ -149,10 +150,14 @@ class Method(keras.Model):
         gradients = tape.gradient(
             targets, [w.value for w in weights], output_gradients=seeds
         )
-        if self.accumulate == 1:
+        before = tf.identity(self.optimizer.iterations)
+        if self.accumulate > 1:
+            self._add_up(gradients, weights)
+        else:
             self.optimizer.apply_gradients(zip(gradients, weights))
-            return None
-        return self._add_up(gradients, weights)
+            if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                return None
+        return tf.not_equal(self.optimizer.iterations, before)
 
     def _add_up(self, gradients, weights):
         """Adds to the sums; every `accumulate` times the optimizer takes them."""
@@ -163,11 +168,20 @@ class Method(keras.Model):
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         last = tf.equal((self._gathered + 1) % self.accumulate, 0)
 
+        def apply():
+            # The optimizer sums over the replicas once more.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            sums = [total / replicas for total in self._sums]
+            self.optimizer.apply(sums, weights)
+
         def step():
-            self.optimizer.apply(list(self._sums), weights)
+            if tf.distribute.in_cross_replica_context():
+                extended = tf.distribute.get_strategy().extended
+                extended.call_for_each_replica(apply)
+            else:
+                apply()
             for total in self._sums:
                 total.assign(tf.zeros_like(total))
-            return tf.constant(True)
 
         def together(strategy, gradients):
             # Across replicas, because a step inside tf.cond could not leave them.
@@ -176,12 +190,11 @@ class Method(keras.Model):
                     total.value, lambda v, g: v.assign_add(g), args=(gradient,)
                 )
             self._gathered.assign_add(1)
-            tf.cond(last, step, lambda: tf.constant(False))
+            tf.cond(last, step, lambda: None)
 
         tf.__internal__.distribute.interim.maybe_merge_call(
             together, tf.distribute.get_strategy(), gradients
         )
-        return last
 
     def report(self, **values):
         """Adds the values of this step to the meters; returns their means so far."""

@@ -184,6 +184,8 @@ def epoch_line(row, timing):
             if v is not None
         ]
         words.append(f"{name} {', '.join(told)}")
+    if timing.get("bad_images"):
+        words.append(f"{timing['bad_images']} unreadable")
     if timing.get("images_per_second"):
         words.append(f"{timing['images_per_second']:.0f} images/s")
     return "  ".join(words)
@@ -213,6 +215,11 @@ def say(words):
 def result_table(result, file=None):
     """Prints the probes of `Workdir.result()`, random features beside trained ones."""
     out = console.Console(file=file, highlight=False)
+    if result.get("bad_images"):
+        out.print(
+            f"Images that could not be read: {result['bad_images']}, named in "
+            "quarantine.csv."
+        )
     if not result.get("probes"):
         out.print("The run has ended. It has no probes: nothing was scored.")
         return

@@ -224,6 +224,33 @@ def test_half_precision_keeps_its_losses_and_variables_in_full(batch):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_float16_cannot_take_is_not_taken_by_the_target_either(
+    batch, accumulate
+):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        method = make(accumulate=accumulate, base_tau=0.5)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    scale = method.optimizer.dynamic_scale
+
+    def after_a_step():
+        for _ in range(accumulate):
+            method.train_step(batch)
+        return kernels(method.projector), kernels(method.target_projector)
+
+    before = kernels(method.projector), kernels(method.target_projector)
+    scale.assign(2.0**126)  # A gradient times this is more than any number.
+    for old, new in zip(before, after_a_step()):
+        np.testing.assert_array_equal(old[0], new[0])
+    assert float(scale) == 2.0**125 and int(method.optimizer.iterations) == 0
+    scale.assign(2.0**10)
+    for old, new in zip(before, after_a_step()):
+        assert np.isfinite(new[0]).all() and abs(old[0] - new[0]).max() > 0
+    assert int(method.optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
 def test_xla_compiles_the_whole_step_to_the_same_step(batch, accumulate):
     """Within what float32 rounds off when sums are ordered otherwise."""
 

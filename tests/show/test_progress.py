@@ -107,6 +107,15 @@ def test_an_epoch_is_one_line_with_all_that_was_measured():
     )
 
 
+def test_images_that_could_not_be_read_are_told_at_each_epoch_and_at_the_end():
+    words = progress.epoch_line(ROW, {**TIMING, "bad_images": 3})
+    assert words.endswith("linear 52.2 %  3 unreadable  2140 images/s")
+    for bad in (0, 3):
+        file = io.StringIO()
+        progress.result_table({"probes": {}, "bad_images": bad}, file)
+        assert ("could not be read: 3" in file.getvalue()) == bool(bad)
+
+
 def test_the_untrained_network_is_called_so():
     row = {"epoch": 0, "step": 0, "probes": {"shapes": {"knn": 0.25, "linear": 0.5}}}
     words = progress.epoch_line(row, {"epoch": 0})
