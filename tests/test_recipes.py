@@ -97,6 +97,24 @@ def test_each_preset_has_its_rate_decay_and_tau(epochs, base_rate, decay, tau):
     assert plan.method().base_tau == tau and plan.steps == 2 * epochs
 
 
+def test_the_official_small_recipe_is_that_of_its_readme(monkeypatch):
+    """Imagenette's 9,469 images in batches of 256: 36,988 steps, 369 of warm-up."""
+    source = sources.Synthetic(9469)
+    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    plan = recipe.load("byol_r18_imagenette")
+    rate = plan.optimizer().get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    assert plan.steps == 36_988 and plan.optimizer().decay == 1e-6
+    assert float(rate(369)) == pytest.approx(2.0)
+    assert float(rate(18_494)) == pytest.approx(1.015828, abs=1e-6)
+    method = plan.method()
+    assert method.base_tau == 0.996 and method.uses == ("label",)
+    assert method.backbone.count_params() > 11e6  # Not an eighth of a ResNet-18.
+    assert plan.streams.example.size == 128
+    (figure,) = (f for f in method.figures if f["setting"] == plan.setting)
+    assert (figure["value"], figure["protocol"]) == (0.923, "online probe")
+
+
 def test_a_run_of_no_steps_is_refused():
     knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
     with pytest.raises(BadInput, match="has 0 steps"):
