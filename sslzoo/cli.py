@@ -97,8 +97,24 @@ def evaluate(args):
         from sslzoo import checkpoints
         from sslzoo.zoo import files
 
+        kept = {**results, "made": made(args)}
         with files.writing(args.out, "The scores are above; give another --out."):
-            checkpoints.write_text(args.out, json.dumps(results, indent=1) + "\n")
+            checkpoints.write_text(args.out, json.dumps(kept, indent=1) + "\n")
+
+
+def made(args):
+    """How scores came about: of the runs too, and how these said that they ended."""
+    from sslzoo import workdir
+    from sslzoo.zoo import run as runs
+
+    told = {}
+    for path in args.runs:
+        folder, name = workdir.Workdir(path), os.path.basename(os.path.abspath(path))
+        one = told[runs.public(path)] = {"command": runs.command(folder.run(), name)}
+        if (folder.path / "result.json").exists():
+            one["ended"] = folder.result().get("probes", {})
+    words = [runs.public(word) for word in args.words]
+    return {**workdir.made(words), "runs": told}
 
 
 def report(args):
@@ -268,6 +284,7 @@ def read_results(file, run):
     try:
         with open(file) as text:
             results = json.load(text)
+        results.pop("made", None)
         rows = [row for found in results.values() for row in found.values()]
         measured = {each["run"] for row in rows for each in row["runs"]}
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
@@ -494,6 +511,7 @@ def parser():
 def main(argv=None):
     top = parser()
     args, rest = top.parse_known_args(argv)
+    args.words = sys.argv[1:] if argv is None else argv
     # Knobs may stand before and after the options, which argparse does not allow.
     if rest and not (hasattr(args, "knobs") and all(_is_knob(word) for word in rest)):
         top.error(f"unrecognized arguments: {' '.join(rest)}")

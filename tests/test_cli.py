@@ -1,10 +1,13 @@
 """The command: what a person types, right and wrong, and what it answers."""
 
+import datetime
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +66,23 @@ def test_a_run_can_be_trained_evaluated_and_gone_on_with(command, trained):
     )
     assert found["trained"]["n"] == 1 and found["trained"]["low"] is None
     assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
+
+
+def test_kept_scores_say_when_where_and_how_they_were_made(command, trained):
+    """Without the folders of this machine, which mean nothing on another."""
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    command(*words, "--out", trained / "scores.json")
+    told = json.loads((trained / "scores.json").read_text())["made"]
+    assert datetime.date.fromisoformat(told["date"])
+    assert f"{os.cpu_count()} cores" in told["machine"]
+    assert told["versions"]["keras"] == keras.__version__
+    assert told["command"].startswith(f"sslzoo evaluate {trained.name} --seeds 1 ")
+    assert told["command"].endswith("--json --out scores.json")
+    (run,) = told["runs"].values()
+    knobs = [f" {word}" for word in TRAIN[2:]]
+    assert all(knob in run["command"] for knob in knobs)
+    assert run["ended"] == json.loads((trained / "result.json").read_text())["probes"]
+    assert str(trained.parent) not in json.dumps(told)
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):
