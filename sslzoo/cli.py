@@ -176,6 +176,33 @@ def check(args):
     return 1 if report.bad else 0
 
 
+def pack(args):
+    """Put images, as JPEGs with their labels, into one file for npz:FILE#SPLIT."""
+    from sslzoo.data import pack as packing
+    from sslzoo.data import sources
+    from sslzoo.show import progress
+    from sslzoo.zoo import files
+
+    path, _, split = args.out.rpartition("#")
+    if not path:
+        raise BadInput(f"{args.out!r} names no images: write {args.out}#train.")
+    source = sources.from_spec(args.data)
+    with (
+        contextlib.closing(progress.Count("images packed", quiet=args.json)) as count,
+        files.writing(path, "Give another file."),
+    ):
+        images = packing.pack(
+            *(source, path, split, args.size, args.each, args.quality, args.seed),
+            progress=count,
+        )
+    result = {
+        "images": images,
+        "bytes": os.path.getsize(path),
+        "spec": f"npz:{args.out}",
+    }
+    show(args, result, progress.packed_line)
+
+
 def list_(args):
     """List the models that there are, by name, method, backbone or licence."""
     from sslzoo.show import models
@@ -446,6 +473,18 @@ def parser():
 
     one = verb(check, "sslzoo check photos/")
     one.add_argument("folder", help="of images, or a data spec like npz:FILE#train")
+
+    one = verb(pack, "sslzoo pack folder:photos/train photos.npz#train --size 224")
+    one.add_argument("data", metavar="SPEC", help="of images, like tfds:cifar10/train")
+    one.add_argument(
+        "out",
+        metavar="FILE.npz#SPLIT",
+        help="file, made or added to; name of the images",
+    )
+    one.add_argument("--size", type=int, help="side of squares to make of them")
+    one.add_argument("--each", type=int, metavar="N", help="images of each class (all)")
+    one.add_argument("--quality", type=int, default=90, help="of the JPEGs (90)")
+    one.add_argument("--seed", type=int, default=0, help="of choice and order (0)")
 
     registry = dict(
         metavar="DIR", help="models to look in (./savedmodels, cache, ours)"

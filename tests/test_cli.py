@@ -41,7 +41,8 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
 
 
 VERBS = (
-    "train evaluate report export check list info features bundle verify bench sheet"
+    "train evaluate report export check pack list info features bundle verify bench "
+    "sheet"
 ).split()
 
 

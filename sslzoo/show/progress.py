@@ -230,6 +230,15 @@ def result_table(result, file=None):
     out.print(drawn)
 
 
+def packed_line(result, file=None):
+    """Prints what `sslzoo pack` wrote, and the spec that reads it."""
+    size = f"{result['bytes'] / 1e6:.1f} MB"
+    print(
+        f"{result['images']} images, {size} in all. Read them by data={result['spec']}",
+        file=file,
+    )
+
+
 def export_lines(told, file=None):
     """Prints `zoo.export.told`: where the model is, how exact, how it is loaded."""
     out = console.Console(file=file, highlight=False, soft_wrap=True)
