@@ -162,6 +162,18 @@ def test_only_the_settings_of_the_paper_may_stand_beside_its_figures(
     assert not small(recipe.find(name)).setting
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_what_a_recipe_takes_from_tfds_is_known_there(path, tmp_path):
+    """By name and configuration; nothing is fetched."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    specs = [str(value) for value in recipe.knobs_of(path).values()]
+    for spec in (spec for spec in specs if spec.startswith("tfds:")):
+        name = spec.removeprefix("tfds:").rpartition("/")[0]
+        builder = tfds.builder(name, data_dir=tmp_path)
+        config = builder.builder_config
+        assert name == "/".join([builder.name, *([config.name] if config else [])])
+
+
 def test_every_method_with_a_paper_has_figures_of_it():
     methods = [found for found in every(Method) if found.citation]
     assert byol.BYOL in methods
