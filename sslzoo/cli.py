@@ -12,14 +12,15 @@ from sslzoo.errors import BadInput, Interrupted, SslzooError
 
 def train(args):
     """Pretrain what a recipe describes, or go on where such a run was left."""
-    from sslzoo import distribute, recipe, runner, workdir
+    from sslzoo import distribute, recipe, runner, watch, workdir
     from sslzoo.show import progress, report
 
     knobs = read_knobs(args.knobs)
     if not 0 <= args.bad_images <= 1:
         raise BadInput(f"--bad-images {args.bad_images:g} is no part: give 0 to 1.")
     strategy = distribute.strategy(args.strategy)
-    plan = recipe.load(args.recipe, **knobs)
+    with decoding(args) as count, watch.by(count):
+        plan = recipe.load(args.recipe, **knobs)
     folder = workdir.Workdir(args.workdir, options_of(args))
     if distribute.is_chief(strategy):
         folder.open(*workdir.identity(args.recipe, knobs, plan))
@@ -43,6 +44,13 @@ def train(args):
         report_line(result)
 
 
+def decoding(args):
+    """A bar for the images that a recipe decodes before anything else."""
+    from sslzoo.show import progress
+
+    return contextlib.closing(progress.Count("images decoded", quiet=args.json))
+
+
 def options_of(args):
     """The options of `train` that were given, as words."""
     given = {
@@ -58,7 +66,7 @@ def options_of(args):
 
 def evaluate(args):
     """Measure the features of runs on labelled images: kNN and linear protocols."""
-    from sslzoo import recipe, runner, workdir
+    from sslzoo import recipe, runner, watch, workdir
     from sslzoo.data import sources
     from sslzoo.evaluation import ladder
     from sslzoo.show import progress
@@ -68,7 +76,8 @@ def evaluate(args):
     runs, probes, size = [], {}, args.size
     for path in args.runs:
         folder = workdir.Workdir(path)
-        method, plan = runner.trained(folder)
+        with decoding(args) as count, watch.by(count):
+            method, plan = runner.trained(folder)
         size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
         runs.append((path, method.deployable(), untrained.deployable()))
@@ -276,8 +285,12 @@ def verify(args):
 def bench(args):
     """Measure the speed of a part: input, views, a step, features, the linear probe."""
     from sslzoo import bench as benches
+    from sslzoo import watch
+    from sslzoo.show import progress
 
-    result = benches.run(args.what, **read_knobs(args.knobs))
+    with contextlib.closing(progress.Count("parts", quiet=args.json)) as count:
+        with watch.by(count):
+            result = benches.run(args.what, **read_knobs(args.knobs))
     show(args, result, benches.show)
 
 

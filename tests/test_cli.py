@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sslzoo import cli
+from sslzoo import cli, recipe
+from sslzoo.show import progress
 from sslzoo.zoo import artifacts
 
 SMALL = (
@@ -67,6 +68,21 @@ def test_a_run_can_be_trained_evaluated_and_gone_on_with(command, trained):
     )
     assert found["trained"]["n"] == 1 and found["trained"]["low"] is None
     assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
+
+
+def test_images_that_a_recipe_decodes_are_counted(command, monkeypatch, tmp_path):
+    """When it is trained, and when what it trained is measured."""
+    seen = []
+    monkeypatch.setattr(progress.Count, "__call__", lambda _, *told: seen.append(told))
+    small = recipe.module(recipe.find("byol_r18w16_cifar10")).SMALL
+    knobs = [f"{knob}={value}" for knob, value in small.items()]
+    words = ["train", "byol_r18w16_cifar10", *knobs, "--workdir", tmp_path / "run"]
+    assert command(*words)[0] == 0
+    trained = list(seen)
+    assert trained and trained[-1][0] == trained[-1][1]
+    words = ["evaluate", tmp_path / "run", "--protocol", "knn"]
+    assert command(*words)[0] == 0
+    assert seen == trained * 2
 
 
 def test_kept_scores_say_when_where_and_how_they_were_made(command, trained):
