@@ -2,10 +2,10 @@
 
     python tools/compare.py step --peers PEERS_PYTHON [--turns 3] [--out docs/step.json]
 
-PEERS_PYTHON has lightly and torchvision; tools/peers/ says what each peer does. What is
-compared: views, views-device, step, step-bf16, features, features-small, linear, cifar,
-cifar-bf16. Ratios are of the same minutes on the same machine; seconds and images a
-second are not to be carried to another.
+PEERS_PYTHON has what tools/peers/requirements.txt names; tools/peers/ says what each
+peer does. What is compared: views, views-device, step, step-bf16, features,
+features-small, linear, cifar, cifar-bf16. Ratios are of the same minutes on the same
+machine; seconds and images a second are not to be carried to another.
 """
 
 import argparse
