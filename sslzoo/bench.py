@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from sslzoo import recipe
+from sslzoo import recipe, watch
 from sslzoo.errors import BadInput, UnknownName, nearest
 
 
@@ -70,6 +70,7 @@ def scenes(size=64, images=400):
     world = ToyWorld("train", images, size)
     start = time.perf_counter()
     for i in range(images):
+        watch.tell(i, images)
         world.read(i, only=("image",))
     return {"images_per_second": images / (time.perf_counter() - start)}
 
@@ -91,6 +92,7 @@ def input(name="byol_r18w16_toyworld", batches=50):
     turns = iter(pipeline.training_batches(plan.streams))
     start = None
     for turn in range(batches + 3):
+        watch.tell(turn, batches + 3)
         next(turns)
         if turn == 2:  # The first wait for compilation.
             start = time.perf_counter()
@@ -197,7 +199,12 @@ def features(
         for i in range(images):
             pathlib.Path(folder, f"{i:05d}.jpg").write_bytes(jpeg)
         start = time.perf_counter()
-        embeddings.features(model, folder, batch_size, quick=quick, contract=contract)
+        embeddings.features(
+            *(model, folder, batch_size),
+            quick=quick,
+            contract=contract,
+            progress=watch.tell,
+        )
         seconds = time.perf_counter() - start
     ready = tf.random.uniform((batch_size, image_size, image_size, 3))
     forward = tf.function(lambda: model(ready, training=False)["pooled"])
@@ -214,6 +221,7 @@ def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     """One fit of the linear probe, on made-up features."""
     from sslzoo.evaluation import linear as protocol
 
+    watch.tell(0, 1)
     x, y = made_up_features(rows, dimensions, classes, seed)
     start = time.perf_counter()
     fit = protocol.fit(x, y, C=C)
@@ -332,14 +340,13 @@ def show(result):
 
 
 def _times(action, turns, skip):
-    for _ in range(skip):
-        action()
     seconds = []
-    for _ in range(turns):
+    for turn in range(skip + turns):
+        watch.tell(turn, skip + turns)
         start = time.perf_counter()
         action()
         seconds.append(time.perf_counter() - start)
-    return seconds
+    return seconds[skip:]
 
 
 def _photo(path):

@@ -11,8 +11,10 @@ quarantine.csv  images that could not be read
 result.json     when the run has ended: its probes beside random features
 """
 
+import datetime
 import hashlib
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -160,6 +162,27 @@ def versions():
         "numpy": numpy.__version__,
         "python": platform.python_version(),
     }
+
+
+def made(words):
+    """When, where and by which words of the command something was measured."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": shlex.join(["sslzoo", *words]),
+        "versions": versions(),
+    }
+
+
+def machine():
+    """This computer: its architecture, cores and processor."""
+    processor = platform.processor()
+    if os.path.exists("/proc/cpuinfo"):  # Linux tells its name there alone.
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+        processor = names[0] if names else processor
+    told = platform.machine(), f"{os.cpu_count()} cores", processor
+    return ", ".join(word for word in told if word)
 
 
 def identity(name, knobs, plan):

@@ -100,6 +100,24 @@ def test_each_preset_has_its_rate_decay_and_tau(epochs, base_rate, decay, tau):
     assert plan.method().base_tau == tau and plan.steps == 2 * epochs
 
 
+def test_the_official_small_recipe_is_that_of_its_readme(monkeypatch):
+    """Imagenette's 9,469 images in batches of 256: 36,988 steps, 369 of warm-up."""
+    source = sources.Synthetic(9469)
+    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    plan = recipe.load("byol_r18_imagenette")
+    rate = plan.optimizer().get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    assert plan.steps == 36_988 and plan.optimizer().decay == 1e-6
+    assert float(rate(369)) == pytest.approx(2.0)
+    assert float(rate(18_494)) == pytest.approx(1.015828, abs=1e-6)
+    method = plan.method()
+    assert method.base_tau == 0.996 and method.uses == ("label",)
+    assert method.backbone.count_params() > 11e6  # Not an eighth of a ResNet-18.
+    assert plan.streams.example.size == 128
+    (figure,) = (f for f in method.figures if f["setting"] == plan.setting)
+    assert (figure["value"], figure["protocol"]) == (0.923, "online probe")
+
+
 def test_a_run_of_no_steps_is_refused():
     knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
     with pytest.raises(BadInput, match="has 0 steps"):
@@ -180,6 +198,18 @@ def test_only_the_settings_of_the_paper_may_stand_beside_its_figures(
     assert plan.setting in {figure["setting"] for figure in byol.BYOL.figures}
     assert not recipe.load(name, **knobs, image_size=64).setting
     assert not small(recipe.find(name)).setting
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_what_a_recipe_takes_from_tfds_is_known_there(path, tmp_path):
+    """By name and configuration; nothing is fetched."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    specs = [str(value) for value in recipe.knobs_of(path).values()]
+    for spec in (spec for spec in specs if spec.startswith("tfds:")):
+        name = spec.removeprefix("tfds:").rpartition("/")[0]
+        builder = tfds.builder(name, data_dir=tmp_path)
+        config = builder.builder_config
+        assert name == "/".join([builder.name, *([config.name] if config else [])])
 
 
 def test_every_method_with_a_paper_has_figures_of_it():

@@ -28,8 +28,8 @@ SMALL = dict(
 
 
 def recipe(
-    data="tfds:imagenette@160px-v2/train",
-    test="tfds:imagenette@160px-v2/validation",
+    data="tfds:imagenette/160px-v2/train",
+    test="tfds:imagenette/160px-v2/validation",
     classes=10,
     backbone="resnet18",
     image_size=128,
@@ -52,7 +52,7 @@ def recipe(
     warmup = min(10 * source.count // batch_size, steps // 2)
     rate = schedules.WarmupCosine(base_rate * batch_size / 256, steps, warmup)
     example = byol.example(image_size)
-    theirs = "tfds:imagenette@160px-v2/train", "resnet18", 128, 256, 1000
+    theirs = "tfds:imagenette/160px-v2/train", "resnet18", 128, 256, 1000
     repeats = (data, backbone, image_size, batch_size, epochs) == theirs
     setting = "ResNet-18, Imagenette at 128 pixels, 1000 epochs"
     return Recipe(

@@ -30,8 +30,8 @@ SMALL = dict(
 
 
 def recipe(
-    data="tfds:imagenette@160px-v2/train",
-    test="tfds:imagenette@160px-v2/validation",
+    data="tfds:imagenette/160px-v2/train",
+    test="tfds:imagenette/160px-v2/validation",
     backbone="resnet18",
     image_size=96,
     batch_size=256,
