@@ -103,7 +103,7 @@ def test_each_preset_has_its_rate_decay_and_tau(epochs, base_rate, decay, tau):
 def test_the_official_small_recipe_is_that_of_its_readme(monkeypatch):
     """Imagenette's 9,469 images in batches of 256: 36,988 steps, 369 of warm-up."""
     source = sources.Synthetic(9469)
-    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    monkeypatch.setattr(sources, "from_spec", lambda *_: source)
     plan = recipe.load("byol_r18_imagenette")
     rate = plan.optimizer().get_config()["learning_rate"]
     rate = keras.optimizers.schedules.deserialize(rate)
