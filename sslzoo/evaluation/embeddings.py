@@ -108,6 +108,11 @@ def features(
     contract=None,
     progress=None,
     registry=None,
+    revision=None,
+    cache_dir=None,
+    offline=None,
+    allow_http=False,
+    accept_license=False,
 ):
     """The features of images, by a model of the zoo or any other.
 
@@ -131,7 +136,8 @@ def features(
             none: {"size": 224, "crop": 0.875, "interpolation": "bicubic", "antialias":
             False}.
         progress: called with (images done, images in all) after every batch.
-        registry: the folder to look in for the model, in place of the usual ones.
+        registry, revision, cache_dir, offline, allow_http, accept_license: of a model
+            that is named, as `load` takes them.
     """
     if keras.config.backend() != "tensorflow":
         raise BadInput(
@@ -142,7 +148,16 @@ def features(
     source = Quarantine(_source(images), threshold=1.0)
     earlier = _earlier(out, append)
     if isinstance(model, (str, os.PathLike)):
-        model = zoo.load(model, features_only=True, registry=registry)
+        model = zoo.load(
+            model,
+            features_only=True,
+            registry=registry,
+            revision=revision,
+            cache_dir=cache_dir,
+            offline=offline,
+            allow_http=allow_http,
+            accept_license=accept_license,
+        )
     contract = _contract(model, contract)
     provenance = _provenance(model, endpoint, contract, l2, quick)
     if earlier:

@@ -27,18 +27,44 @@ class FeatureLayer(keras.layers.Layer):
         endpoint: the name of a feature; without, "pooled", `[n, d]`.
         trainable: whether its weights are trained too.
         network: Keras' own, when it reads a saved model: what the handle stood for.
+        registry, revision, cache_dir, offline, allow_http, accept_license: as `load`
+            takes them; they are of no use any more when the layer is read back.
         options: a layer's; with `dtype`, or under a policy, of mixed precision, so is
             the network.
     """
 
-    def __init__(self, handle, endpoint=None, trainable=False, network=None, **options):
+    def __init__(
+        self,
+        handle,
+        endpoint=None,
+        trainable=False,
+        network=None,
+        *,
+        registry=None,
+        revision=None,
+        cache_dir=None,
+        offline=None,
+        allow_http=False,
+        accept_license=False,
+        **options,
+    ):
         super().__init__(trainable=trainable, **options)
         self.handle, self.endpoint = str(handle), endpoint
         if network is None:
             policy = self.dtype_policy.name
             dtype = None if policy == "float32" else policy
-            only = [endpoint or "pooled"]
-            network = load(handle, features_only=True, out_indices=only, dtype=dtype)
+            network = load(
+                handle,
+                features_only=True,
+                out_indices=[endpoint or "pooled"],
+                dtype=dtype,
+                registry=registry,
+                revision=revision,
+                cache_dir=cache_dir,
+                offline=offline,
+                allow_http=allow_http,
+                accept_license=accept_license,
+            )
             (feature,) = network.output.values()
             network = keras.Model(network.input, feature, name=network.name)
         else:

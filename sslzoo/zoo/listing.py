@@ -75,12 +75,15 @@ def list_backbones(registry=None):
     return sorted({card.arch for card in registries.cards(registry)}, key=natural)
 
 
-def info(name, registry=None, revision=None):
+def info(name, registry=None, revision=None, cache_dir=None):
     """All that is known of a model; nothing of it is fetched. Print it to read it.
 
     Of an address: once the model is in the cache, for its card lies within.
+
+    Args:
+        name, registry, revision, cache_dir: as `load` takes them.
     """
-    return ModelInfo(registries.card(name, registry, revision))
+    return ModelInfo(registries.card(name, registry, revision, cache_dir))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
