@@ -111,9 +111,12 @@ def stored(entry, pretrained=True, dtype=None):
             "or fetch it again."
         )
     if pretrained and missing:
+        beside = entry.path.parent.glob(f"{entry.card.bare}.*/{weights.name}")
+        tags = sorted(file.parent.name.partition(".")[2] for file in beside)
         raise MissingFile(
-            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Give "
-            "pretrained=False for random ones, or take a model of "
+            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Tags "
+            f"of {entry.card.bare} that have some there: {', '.join(tags) or 'none'}. "
+            "Give pretrained=False for random ones, or take a model of "
             f"sslzoo.list_pretrained('{entry.card.bare}*')."
         )
     backbone = architecture(config.read_text(), dtype, config)
@@ -204,7 +207,10 @@ def fill(backbone, path):
         # Keras checks every layer, but passes over arrays of layers that it lacks.
         there, wanted = _arrays(path), len(backbone.variables)
         if there != wanted:
-            raise ValueError(f"it has {there} arrays, the model {wanted}")
+            raise ValueError(
+                f"it has {there} arrays, and {backbone.name} has {wanted}; so it is "
+                "damaged, or of another network"
+            )
         backbone.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]

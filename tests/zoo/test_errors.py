@@ -41,6 +41,17 @@ def test_an_unknown_name_is_answered_by_near_ones_and_ways_on(zoo):
     assert "To load a directory pass './byol_tyni'." in said
 
 
+@pytest.mark.parametrize("name", ["simclr_tiny", "simclr_tiny.toy", "SimCLR_tiny"])
+def test_weights_of_another_method_are_not_taken_for_those_asked_for(zoo, name):
+    with pytest.raises(UnknownName) as caught:
+        load(name, registry=zoo)
+    said = str(caught.value)
+    assert said.startswith(f"Unknown model '{name}'. There is tiny of other methods")
+    assert "do not stand for those of simclr: byol_tiny.toy." in said
+    with pytest.raises(UnknownName, match="Did you mean: byol_tiny"):
+        load("BYOL_tiny", registry=zoo)
+
+
 def test_a_bad_tag_is_answered_by_those_there_are(zoo):
     with pytest.raises(UnknownName, match="'byol_tiny' has no tag 'toi'.*has: toy"):
         load("byol_tiny.toi", registry=zoo)
@@ -69,7 +80,11 @@ def test_a_model_without_weights_is_no_random_start(write_model):
     said = str(caught.value)
     assert "No pretrained weights exist for byol_tiny.toy" in said
     assert "pretrained=False for random ones" in said
+    assert "Tags of byol_tiny that have some there: none." in said
     assert "sslzoo.list_pretrained('byol_tiny*')" in said
+    write_model("byol_tiny.other", backbones.build("tiny"), folder.parent)
+    with pytest.raises(MissingFile, match="that have some there: other. Give"):
+        load("byol_tiny.toy", registry=folder.parent)
     assert load(folder, pretrained=False).output_shape == (None, 16)
 
 
@@ -79,7 +94,7 @@ def test_weights_of_another_network_are_named(write_model):
         other.save_weights(folder / "backbone.weights.h5")
 
     folder = write_model("byol_tiny.toy", backbones.build("tiny"), change=change)
-    with pytest.raises(BadInput, match="has 105 arrays, the model 12"):
+    with pytest.raises(BadInput, match="has 105 arrays, and tiny has 12; so it is"):
         load(folder)
 
 
