@@ -113,7 +113,7 @@ def load(
 
     Returns:
         The model; its `card` says all that is known of it. It refuses images that
-        cannot be RGB in [0, 1].
+        cannot be RGB in [0, 1], in arrays and in datasets of tf.data.
     """
     given = _given(locals())
     if heads:
