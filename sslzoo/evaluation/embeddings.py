@@ -24,6 +24,7 @@ from sslzoo.data import base, sources
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput, MissingExtra, MissingFile
 from sslzoo.evaluation import features as evaluation
+from sslzoo.zoo import input as inputs
 from sslzoo.zoo import load as zoo
 
 SPACE = ("weights", "endpoint", "preprocessing", "l2")  # What decides the numbers.
@@ -210,10 +211,17 @@ def _source(images):
         if kind in sources.KINDS and not os.path.exists(path):
             return sources.from_spec(path)
         return sources.Folder(path)
+    if hasattr(images, "convert"):  # One of Pillow.
+        images = [images]
     if isinstance(images, (list, tuple)):
         if images and all(isinstance(one, (str, os.PathLike)) for one in images):
             return sources.Files([sources.existing(os.fspath(one)) for one in images])
-        return sources.Arrays([np.asarray(one) for one in images])
+        return sources.Arrays([np.asarray(inputs.picture(one)) for one in images])
+    if hasattr(images, "element_spec"):
+        raise BadInput(
+            "The images of a dataset have no names. sslzoo.load(NAME).predict(dataset) "
+            "gives their features; or give a folder, pictures or arrays."
+        )
     if not np.ndim(images):
         raise BadInput(
             f"There are no images in {images!r:.60}. Give a folder, pictures or arrays."
