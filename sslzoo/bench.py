@@ -19,6 +19,7 @@ import numpy as np
 
 from sslzoo import recipe, watch
 from sslzoo.errors import BadInput, UnknownName, nearest
+from sslzoo.zoo import registry
 
 
 def run(what, **knobs):
@@ -232,20 +233,56 @@ def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     }
 
 
-def load(name="byol_r18w16", turns=3):
-    """A model by its name, from `import sslzoo` to the features of one image."""
-    code = (
-        "import sys, numpy as np, sslzoo; model = sslzoo.load(sys.argv[1]);"
-        "model(np.zeros((1, model.card.input['size'], model.card.input['size'], 3),"
-        " 'float32'))"
-    )
-    return {"seconds": _process(turns, code, name)}
+def load(name="byol_r18w16", turns=3, backbone="", width=1.0):
+    """A model by its name, from `import sslzoo` to the features of one image.
+
+    And, on Linux, the peak of memory while it is loaded, over the size of its weights'
+    file: beside what Keras, TensorFlow and another model have taken before.
+
+    Args:
+        backbone: with `width`: instead, an untrained model that is made for this.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        name = _untrained(folder, backbone, width) if backbone else name
+        weights = registry.find(name).path / "backbone.weights.h5"
+        size = weights.stat().st_size
+        return {
+            "seconds": _process(turns, LOAD, name),
+            "megabytes": size / 1e6,
+            **({"peak_over_file": int(_said(PEAK, name)) / size} if LINUX else {}),
+        }
+
+
+LINUX = sys.platform == "linux"
+LOAD = """
+import sys, numpy as np, sslzoo
+model = sslzoo.load(sys.argv[1])
+model(np.zeros((1, model.card.input["size"], model.card.input["size"], 3), "float32"))
+"""
+PEAK = """
+import pathlib, re, sys, sslzoo
+def peak():  # Of this process alone: that of getrusage begins with its parent's.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
+sslzoo.load("byol_r18w16")
+before = peak()
+model = sslzoo.load(sys.argv[1])
+print(peak() - before)
+"""
+
+
+def _untrained(folder, backbone, width):
+    """The path of a model with a network as it begins, but for training."""
+    from sslzoo import backbones
+    from sslzoo.methods import byol
+
+    network = backbones.build(backbone, width=width)
+    method = byol.BYOL(network, 1, byol.example(64), hidden=8, outputs=8)
+    return str(method.export("bench_r1.made", registry=folder, heads=False).path)
 
 
 def listing(cards=500, turns=3):
     """`sslzoo.list_models()` of a registry with many cards, from `import sslzoo` on."""
-    from sslzoo.zoo import registry
-
     (card, *_) = registry.cards()
     code = "import sys, sslzoo; assert len(sslzoo.list_models(registry=sys.argv[1]))"
     with tempfile.TemporaryDirectory() as folder:
@@ -282,14 +319,16 @@ def _operations(action):
 
 def _process(turns, code, *words):
     """Seconds that new processes of Python took for it, the median."""
+    return float(np.median(_times(lambda: _said(code, *words), turns, skip=1)))
+
+
+def _said(code, *words):
+    """What a new process of Python printed."""
     command = [sys.executable, "-c", code, *words]
-
-    def action():
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise BadInput(done.stderr.strip().splitlines()[-1])
-
-    return float(np.median(_times(action, turns, skip=1)))
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BadInput(done.stderr.strip().splitlines()[-1])
+    return done.stdout
 
 
 def made_up_features(n, d, classes, seed=0):

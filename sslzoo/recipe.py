@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import pathlib
+import re
 import types
 from collections.abc import Callable
 
@@ -115,12 +116,40 @@ def load(name, **knobs):
                 f"{path.stem} has no knob {knob!r}.{nearest(knob, parameters)} "
                 f"It has: {', '.join(parameters)}."
             )
-    return build(
-        **{
-            knob: like(knob, parameters[knob].default, value)
-            for knob, value in knobs.items()
-        }
+    values = {
+        knob: like(knob, parameters[knob].default, value)
+        for knob, value in knobs.items()
+    }
+    try:
+        return build(**values)
+    except MissingFile as error:
+        defaults = {name: one.default for name, one in parameters.items()}
+        raise MissingFile(f"{error}{_asked({**defaults, **values}, error)}") from None
+
+
+def _asked(knobs, error):
+    """Which knobs name the file that the error says is missing, and what it is."""
+    asked = {
+        knob: spec
+        for knob, spec in knobs.items()
+        if isinstance(spec, str) and any(repr(p) in str(error) for p in _paths(spec))
+    }
+    if not asked:
+        return ""
+    named = [
+        f"{knob}={spec}" + (f" ({terms.words(spec)})" if terms.words(spec) else "")
+        for knob, spec in asked.items()
+    ]
+    return (
+        f" It is asked for by {' and '.join(named)}. Give the path of yours there, or "
+        "other images: folder:DIR, npz:FILE#NAME, tfds:NAME/SPLIT."
     )
+
+
+def _paths(spec):
+    """The files and folders that a data spec names."""
+    parts = spec.split("+")
+    return [re.split("[#?]", part.partition(":")[2])[0] for part in parts]
 
 
 def knobs_of(name, **knobs):
@@ -178,7 +207,17 @@ def _of(entry, knobs):
         raise MissingFile(
             f"{entry.card.name} has no recipe; it was made by: {entry.card.origin}"
         )
-    return load(path, **{**entry.card.training.get("knobs", {}), **knobs})
+    training = entry.card.training
+    try:
+        return load(path, **{**training.get("knobs", {}), **knobs})
+    except MissingFile as error:
+        images = training.get("images")
+        count = f"{images:,} images of " if isinstance(images, int) else ""
+        raise MissingFile(
+            f"{error} {entry.card.name} learned from {count}"
+            f"{training.get('learned_from', 'what its card does not say')}, and comes "
+            "without them; sslzoo.load_recipe(NAME, knob=...) takes these knobs."
+        ) from None
 
 
 def module(path):

@@ -46,6 +46,16 @@ def test_a_step_tells_where_its_time_goes(command):
     assert command("bench", "step", *words)[1].count("Conv2D") >= 1
 
 
+@pytest.mark.slow
+def test_a_load_tells_its_memory_of_a_model_by_name_or_one_made_for_it(command):
+    for words in ([], ["backbone=resnet18", "width=0.125"]):
+        code, out, err = command("bench", "load", "turns=1", *words, "--json")
+        found = json.loads(out)
+        assert code == 0 and found["seconds"] > 0, err
+        assert not bench.LINUX or 0 < found["peak_over_file"] < 100
+    assert found["megabytes"] < 1  # Of the one that was made.
+
+
 def test_what_a_new_process_says_against_it_is_passed_on(command):
     code, _, err = command("bench", "load", "name=byol_r18w61", "turns=1")
     assert code == 1 and "byol_r18w16" in err

@@ -70,6 +70,18 @@ def test_a_mistyped_knob_is_named_with_its_neighbour():
         recipe.load("byol_r50_folder", epoch=3)
 
 
+def test_a_file_that_is_missing_is_told_with_the_knob_that_asks_for_it(tmp_path):
+    knobs = recipe.module(recipe.find("byol_r18w16_imagenette")).SMALL
+    with pytest.raises(MissingFile) as caught:
+        spec = f"npz:{tmp_path}/imagenette224_jpeg.npz#test"
+        recipe.load("byol_r18w16_imagenette", **{**knobs, "test": spec})
+    said = str(caught.value)
+    assert f"asked for by test={spec} (Imagenette (4,000 of its photographs), t" in said
+    assert "data=" not in said and "other images: folder:DIR, npz:FILE#NAME" in said
+    with pytest.raises(MissingFile, match="'no/where'. It is asked for by data=folder"):
+        recipe.load("byol_r50_folder", data="folder:no/where")
+
+
 def test_the_official_presets_are_those_of_the_sheet():
     knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
     plan = recipe.load("byol_r50_in1k", **{**knobs, "epochs": 300, "stop_after": 0})

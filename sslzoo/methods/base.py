@@ -9,6 +9,11 @@ import sslzoo
 from sslzoo import distribute
 from sslzoo.errors import BadInput
 
+BEYOND = (
+    "fit was given floating point images beyond [0, 1]: as it seems, 0 to 255. Divide "
+    "by 255, data.map(lambda x: x / 255), or give uint8."
+)
+
 
 class Method(keras.Model):
     """A way to pretrain `backbone`. Subclasses write `train_step` and `test_step`.
@@ -217,7 +222,12 @@ class Method(keras.Model):
         """
         if isinstance(x, tf.data.Dataset) and not isinstance(x.element_spec, dict):
             x, options = self._examples(x, **options)
-        return super().fit(x, **options)
+        try:
+            return super().fit(x, **options)
+        except tf.errors.InvalidArgumentError as error:
+            if BEYOND in str(error):
+                raise BadInput(BEYOND) from None
+            raise
 
     def _examples(self, data, batch_size=None, steps_per_epoch=None, **options):
         """Endless batches of examples of a dataset of plain images; fit's options."""
@@ -252,6 +262,9 @@ class Method(keras.Model):
 
         def example(n, element):
             image, *rest = element if isinstance(element, tuple) else (element,)
+            if image.dtype.is_floating:
+                most = tf.reduce_max(image)
+                tf.debugging.assert_less_equal(most, tf.cast(2, most.dtype), BEYOND)
             seed = tf.stack([tf.zeros_like(n), n])
             label = {"label": rest[0]} if "label" in self.uses and rest else {}
             return {**self.example({"image": image, **label}, seed), **label, "n": n}

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from sslzoo.backbones.tiny import tiny
+from sslzoo.errors import BadInput
 from sslzoo.methods import byol
 from sslzoo.methods.byol import BYOL
 from sslzoo.optim.lars import LARS
@@ -283,6 +284,18 @@ def test_fit_takes_a_dataset_of_plain_images():
     single = tf.data.Dataset.from_tensor_slices(images)
     method.fit(single, batch_size=4, verbose=0)
     assert int(method.optimizer.iterations) == 8
+
+
+def test_fit_takes_no_floats_from_0_to_255():
+    """Which is what `image_dataset_from_directory` gives."""
+    images = np.random.default_rng(0).uniform(0, 255, (4, 20, 24, 3))
+    data = tf.data.Dataset.from_tensor_slices(images.astype("float32"))
+    method = make()
+    before = method.get_weights()
+    with pytest.raises(BadInput, match="as it seems, 0 to 255. Divide by 255"):
+        method.fit(data.batch(4), verbose=0)
+    for old, new in zip(before, method.get_weights()):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_fit_says_what_it_takes():
