@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -23,55 +24,137 @@ _HOMES = {  # Imported when first asked for, so that `import sslzoo` costs nothi
     "load_recipe": "sslzoo.recipe:of_model",
 }
 
+if TYPE_CHECKING:  # The same for editors, which read and do not run.
+    from sslzoo.evaluation.embeddings import features as features
+    from sslzoo.recipe import of_model as load_recipe  # noqa: F401
+    from sslzoo.zoo.cache import bundle as bundle
+    from sslzoo.zoo.cache import clear as clear_cache  # noqa: F401
+    from sslzoo.zoo.cache import info as cache_info  # noqa: F401
+    from sslzoo.zoo.export import export as export
+    from sslzoo.zoo.layer import FeatureLayer as FeatureLayer
+    from sslzoo.zoo.listing import info as info
+    from sslzoo.zoo.listing import is_model as is_model
+    from sslzoo.zoo.listing import is_pretrained as is_pretrained
+    from sslzoo.zoo.listing import list_backbones as list_backbones
+    from sslzoo.zoo.listing import list_methods as list_methods
+    from sslzoo.zoo.listing import list_models as list_models
+    from sslzoo.zoo.listing import list_pretrained as list_pretrained
+    from sslzoo.zoo.load import load_preprocessor as load_preprocessor
+
 
 # What `load(heads=True)` takes: which model and where, and how its training goes on.
 WHERE = ("registry", "revision", "verify", "cache_dir", "offline", "allow_http")
 RESUMES = ("steps", "rate", "example")
 
 
-def load(name, *, heads=False, accept_license=False, **options):
-    """The model `name`, a `keras.Model` of RGB images in [0, 1].
+def load(
+    name,
+    *,
+    pretrained=True,
+    num_classes=None,
+    pooling="avg",
+    in_chans=None,
+    features_only=False,
+    out_indices=None,
+    input_size=None,
+    trainable=True,
+    dtype=None,
+    checkpoint=None,
+    accept_license=False,
+    cache_dir=None,
+    offline=None,
+    allow_http=False,
+    revision=None,
+    verify=True,
+    registry=None,
+    heads=False,
+    steps=None,
+    rate=None,
+    example=None,
+):
+    """The model `name`, a `keras.Model` of RGB images in [0, 1], `[n, h, w, 3]`.
 
-        model = sslzoo.load("byol_r18w16")      # images [n, h, w, 3] -> features [n, d]
+        model = sslzoo.load("byol_r18w16")                  # -> [n, d]
+        sslzoo.load("byol_r18w16", features_only=True)      # -> {"block1": ..., ...}
+        sslzoo.load("byol_r18w16", num_classes=10)          # -> [n, 10], to be trained
 
     Args:
-        heads: True gives the method itself, with its heads and its optimizer, compiled
-            to go on pretraining: `sslzoo.load(name, heads=True).fit(images)`.
-        accept_license: see `sslzoo.zoo.load.load`, where all options are told.
-        options: with heads, only those that say which model and where: registry,
-            revision, verify, cache_dir, offline, allow_http; and how it goes on:
-            steps, rate, example, as `sslzoo.zoo.resume.load` has them.
+        name: see `list_models()`; or a folder, "./mine"; or an address with a sha256.
+        pretrained: False gives the same network with random weights; nothing else does.
+        num_classes: adds a dense head, new and random, to be trained: logits. None or
+            0 gives the features.
+        pooling: "avg", the vector that the paper uses ("pooled"); None, the last map.
+        in_chans: channels of the images, if not those it was trained on. 1 is gray,
+            shown as RGB: as if the first kernels were summed over their channels. For n
+            the kernels are repeated, R, G, B, R ..., and scaled by 3 / n.
+        features_only: gives a dict of features by name, from the first to the last.
+        out_indices: which of them: an int, the last so many maps; ints, places among
+            the maps, from the end if negative; names, also "pooled".
+        input_size: a side, or (height, width), that is then the only one.
+        trainable: False freezes all of it; batch norms then only infer.
+        dtype: Keras' name or policy: "bfloat16", "mixed_bfloat16", "float16" ...
+        checkpoint: the path of a published file that you have, for models whose card
+            names a converter.
+        accept_license: True says that you know the licence; without, one that forbids
+            commercial use is told of.
+        cache_dir, offline: where fetched models lie; whether none may be fetched.
+        allow_http: True lets a file come by plain http, too; its sha256 is checked.
+        revision: an older one, by its number.
+        verify: False leaves checksums, and the test of the model's answer, undone.
+        registry: the folder to look in, in place of the usual ones.
+        heads: True gives the method itself in place of its features, with its heads and
+            its optimizer, compiled to go on pretraining:
+            `sslzoo.load(name, heads=True).fit(images)`. With it go registry, revision,
+            verify, cache_dir, offline, allow_http and accept_license; and these three:
+        steps: begins anew: a schedule of so many steps, from the weights that are
+            there and with nothing in the optimizer.
+        rate: the peak of the new schedule; without, that of the old.
+        example: what the network is shown, in place of what it was shown before.
+
+    Returns:
+        The model; its `card` says all that is known of it. It refuses images that
+        cannot be RGB in [0, 1], in arrays and in datasets of tf.data.
     """
-    _fit(heads, options)
+    given = _given(locals())
     if heads:
-        from sslzoo.zoo import licences, registry, resume
+        return _with_heads(**given)
+    if other := sorted(set(given) & {*RESUMES}):
+        from sslzoo.errors import BadInput
 
-        going_on = {k: options.pop(k) for k in RESUMES if k in options}
-        card, method = registry.whole(
-            name, lambda entry: (entry.card, resume.load(entry, **going_on)), **options
+        raise BadInput(
+            f"{', '.join(other)} say how training goes on: say heads=True too, or "
+            "leave them out."
         )
-        licences.notice(card, accept_license)
-        return method
-    from sslzoo.zoo import load
+    from sslzoo.zoo.load import load
 
-    return load.load(name, accept_license=accept_license, **options)
+    return load(**given)
 
 
-def _fit(heads, options):
-    """Refuses options of the method where features are asked for, and vice versa."""
+def _given(values):
+    """Those that are not the defaults of `load`."""
+    defaults = load.__kwdefaults__
+    return {
+        k: v for k, v in values.items() if k not in defaults or v is not defaults[k]
+    }
+
+
+def _with_heads(name, heads, accept_license=False, **options):
     from sslzoo.errors import BadInput
 
-    if heads and (other := sorted(set(options) - {*WHERE, *RESUMES})):
+    if other := sorted(set(options) - {*WHERE, *RESUMES}):
         raise BadInput(
             f"heads=True gives the method as it was exported, and takes no "
             f"{', '.join(other)}: leave that out, or leave heads=True out for a model "
             f"of features. With heads there are: {', '.join(WHERE + RESUMES)}."
         )
-    if not heads and (other := sorted(set(options) & {*RESUMES})):
-        raise BadInput(
-            f"{', '.join(other)} say how training goes on: say heads=True too, or "
-            "leave them out."
-        )
+    from sslzoo.zoo import licences, registry, resume
+
+    going_on = {k: options.pop(k) for k in RESUMES if k in options}
+    card, method = registry.whole(
+        name, lambda entry: (entry.card, resume.load(entry, **going_on)), **options
+    )
+    licences.notice(card, accept_license)
+    return method
 
 
 def __getattr__(name):

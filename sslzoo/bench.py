@@ -17,8 +17,9 @@ import time
 
 import numpy as np
 
-from sslzoo import recipe
+from sslzoo import recipe, watch
 from sslzoo.errors import BadInput, UnknownName, nearest
+from sslzoo.zoo import registry
 
 
 def run(what, **knobs):
@@ -70,6 +71,7 @@ def scenes(size=64, images=400):
     world = ToyWorld("train", images, size)
     start = time.perf_counter()
     for i in range(images):
+        watch.tell(i, images)
         world.read(i, only=("image",))
     return {"images_per_second": images / (time.perf_counter() - start)}
 
@@ -91,6 +93,7 @@ def input(name="byol_r18w16_toyworld", batches=50):
     turns = iter(pipeline.training_batches(plan.streams))
     start = None
     for turn in range(batches + 3):
+        watch.tell(turn, batches + 3)
         next(turns)
         if turn == 2:  # The first wait for compilation.
             start = time.perf_counter()
@@ -197,7 +200,12 @@ def features(
         for i in range(images):
             pathlib.Path(folder, f"{i:05d}.jpg").write_bytes(jpeg)
         start = time.perf_counter()
-        embeddings.features(model, folder, batch_size, quick=quick, contract=contract)
+        embeddings.features(
+            *(model, folder, batch_size),
+            quick=quick,
+            contract=contract,
+            progress=watch.tell,
+        )
         seconds = time.perf_counter() - start
     ready = tf.random.uniform((batch_size, image_size, image_size, 3))
     forward = tf.function(lambda: model(ready, training=False)["pooled"])
@@ -214,6 +222,7 @@ def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     """One fit of the linear probe, on made-up features."""
     from sslzoo.evaluation import linear as protocol
 
+    watch.tell(0, 1)
     x, y = made_up_features(rows, dimensions, classes, seed)
     start = time.perf_counter()
     fit = protocol.fit(x, y, C=C)
@@ -224,20 +233,56 @@ def linear(rows=50_000, dimensions=2048, classes=10, C=1.0, seed=0):
     }
 
 
-def load(name="byol_r18w16", turns=3):
-    """A model by its name, from `import sslzoo` to the features of one image."""
-    code = (
-        "import sys, numpy as np, sslzoo; model = sslzoo.load(sys.argv[1]);"
-        "model(np.zeros((1, model.card.input['size'], model.card.input['size'], 3),"
-        " 'float32'))"
-    )
-    return {"seconds": _process(turns, code, name)}
+def load(name="byol_r18w16", turns=3, backbone="", width=1.0):
+    """A model by its name, from `import sslzoo` to the features of one image.
+
+    And, on Linux, the peak of memory while it is loaded, over the size of its weights'
+    file: beside what Keras, TensorFlow and another model have taken before.
+
+    Args:
+        backbone: with `width`: instead, an untrained model that is made for this.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        name = _untrained(folder, backbone, width) if backbone else name
+        weights = registry.find(name).path / "backbone.weights.h5"
+        size = weights.stat().st_size
+        return {
+            "seconds": _process(turns, LOAD, name),
+            "megabytes": size / 1e6,
+            **({"peak_over_file": int(_said(PEAK, name)) / size} if LINUX else {}),
+        }
+
+
+LINUX = sys.platform == "linux"
+LOAD = """
+import sys, numpy as np, sslzoo
+model = sslzoo.load(sys.argv[1])
+model(np.zeros((1, model.card.input["size"], model.card.input["size"], 3), "float32"))
+"""
+PEAK = """
+import pathlib, re, sys, sslzoo
+def peak():  # Of this process alone: that of getrusage begins with its parent's.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
+sslzoo.load("byol_r18w16")
+before = peak()
+model = sslzoo.load(sys.argv[1])
+print(peak() - before)
+"""
+
+
+def _untrained(folder, backbone, width):
+    """The path of a model with a network as it begins, but for training."""
+    from sslzoo import backbones
+    from sslzoo.methods import byol
+
+    network = backbones.build(backbone, width=width)
+    method = byol.BYOL(network, 1, byol.example(64), hidden=8, outputs=8)
+    return str(method.export("bench_r1.made", registry=folder, heads=False).path)
 
 
 def listing(cards=500, turns=3):
     """`sslzoo.list_models()` of a registry with many cards, from `import sslzoo` on."""
-    from sslzoo.zoo import registry
-
     (card, *_) = registry.cards()
     code = "import sys, sslzoo; assert len(sslzoo.list_models(registry=sys.argv[1]))"
     with tempfile.TemporaryDirectory() as folder:
@@ -274,14 +319,16 @@ def _operations(action):
 
 def _process(turns, code, *words):
     """Seconds that new processes of Python took for it, the median."""
+    return float(np.median(_times(lambda: _said(code, *words), turns, skip=1)))
+
+
+def _said(code, *words):
+    """What a new process of Python printed."""
     command = [sys.executable, "-c", code, *words]
-
-    def action():
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise BadInput(done.stderr.strip().splitlines()[-1])
-
-    return float(np.median(_times(action, turns, skip=1)))
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BadInput(done.stderr.strip().splitlines()[-1])
+    return done.stdout
 
 
 def made_up_features(n, d, classes, seed=0):
@@ -332,14 +379,13 @@ def show(result):
 
 
 def _times(action, turns, skip):
-    for _ in range(skip):
-        action()
     seconds = []
-    for _ in range(turns):
+    for turn in range(skip + turns):
+        watch.tell(turn, skip + turns)
         start = time.perf_counter()
         action()
         seconds.append(time.perf_counter() - start)
-    return seconds
+    return seconds[skip:]
 
 
 def _photo(path):

@@ -12,14 +12,15 @@ from sslzoo.errors import BadInput, Interrupted, SslzooError
 
 def train(args):
     """Pretrain what a recipe describes, or go on where such a run was left."""
-    from sslzoo import distribute, recipe, runner, workdir
+    from sslzoo import distribute, recipe, runner, watch, workdir
     from sslzoo.show import progress, report
 
     knobs = read_knobs(args.knobs)
     if not 0 <= args.bad_images <= 1:
         raise BadInput(f"--bad-images {args.bad_images:g} is no part: give 0 to 1.")
     strategy = distribute.strategy(args.strategy)
-    plan = recipe.load(args.recipe, **knobs)
+    with decoding(args) as count, watch.by(count):
+        plan = recipe.load(args.recipe, **knobs)
     folder = workdir.Workdir(args.workdir, options_of(args))
     if distribute.is_chief(strategy):
         folder.open(*workdir.identity(args.recipe, knobs, plan))
@@ -43,6 +44,13 @@ def train(args):
         report_line(result)
 
 
+def decoding(args):
+    """A bar for the images that a recipe decodes before anything else."""
+    from sslzoo.show import progress
+
+    return contextlib.closing(progress.Count("images decoded", quiet=args.json))
+
+
 def options_of(args):
     """The options of `train` that were given, as words."""
     given = {
@@ -58,7 +66,7 @@ def options_of(args):
 
 def evaluate(args):
     """Measure the features of runs on labelled images: kNN and linear protocols."""
-    from sslzoo import recipe, runner, workdir
+    from sslzoo import recipe, runner, watch, workdir
     from sslzoo.data import sources
     from sslzoo.evaluation import ladder
     from sslzoo.show import progress
@@ -68,7 +76,8 @@ def evaluate(args):
     runs, probes, size = [], {}, args.size
     for path in args.runs:
         folder = workdir.Workdir(path)
-        method, plan = runner.trained(folder)
+        with decoding(args) as count, watch.by(count):
+            method, plan = runner.trained(folder)
         size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
         runs.append((path, method.deployable(), untrained.deployable()))
@@ -97,8 +106,24 @@ def evaluate(args):
         from sslzoo import checkpoints
         from sslzoo.zoo import files
 
+        kept = {**results, "made": made(args)}
         with files.writing(args.out, "The scores are above; give another --out."):
-            checkpoints.write_text(args.out, json.dumps(results, indent=1) + "\n")
+            checkpoints.write_text(args.out, json.dumps(kept, indent=1) + "\n")
+
+
+def made(args):
+    """How scores came about: of the runs too, and how these said that they ended."""
+    from sslzoo import workdir
+    from sslzoo.zoo import run as runs
+
+    told = {}
+    for path in args.runs:
+        folder, name = workdir.Workdir(path), os.path.basename(os.path.abspath(path))
+        one = told[runs.public(path)] = {"command": runs.command(folder.run(), name)}
+        if (folder.path / "result.json").exists():
+            one["ended"] = folder.result().get("probes", {})
+    words = [runs.public(word) for word in args.words]
+    return {**workdir.made(words), "runs": told}
 
 
 def report(args):
@@ -158,6 +183,33 @@ def check(args):
         report = checking.scan(source, progress=count)
     show(args, report.as_dict(), lambda _: checking.show(report))
     return 1 if report.bad else 0
+
+
+def pack(args):
+    """Put images, as JPEGs with their labels, into one file for npz:FILE#SPLIT."""
+    from sslzoo.data import pack as packing
+    from sslzoo.data import sources
+    from sslzoo.show import progress
+    from sslzoo.zoo import files
+
+    path, _, split = args.out.rpartition("#")
+    if not path:
+        raise BadInput(f"{args.out!r} names no images: write {args.out}#train.")
+    source = sources.from_spec(args.data)
+    with (
+        contextlib.closing(progress.Count("images packed", quiet=args.json)) as count,
+        files.writing(path, "Give another file."),
+    ):
+        images = packing.pack(
+            *(source, path, split, args.size, args.each, args.quality, args.seed),
+            progress=count,
+        )
+    result = {
+        "images": images,
+        "bytes": os.path.getsize(path),
+        "spec": f"npz:{args.out}",
+    }
+    show(args, result, progress.packed_line)
 
 
 def list_(args):
@@ -233,8 +285,12 @@ def verify(args):
 def bench(args):
     """Measure the speed of a part: input, views, a step, features, the linear probe."""
     from sslzoo import bench as benches
+    from sslzoo import watch
+    from sslzoo.show import progress
 
-    result = benches.run(args.what, **read_knobs(args.knobs))
+    with contextlib.closing(progress.Count("parts", quiet=args.json)) as count:
+        with watch.by(count):
+            result = benches.run(args.what, **read_knobs(args.knobs))
     show(args, result, benches.show)
 
 
@@ -268,6 +324,7 @@ def read_results(file, run):
     try:
         with open(file) as text:
             results = json.load(text)
+        results.pop("made", None)
         rows = [row for found in results.values() for row in found.values()]
         measured = {each["run"] for row in rows for each in row["runs"]}
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
@@ -430,6 +487,18 @@ def parser():
     one = verb(check, "sslzoo check photos/")
     one.add_argument("folder", help="of images, or a data spec like npz:FILE#train")
 
+    one = verb(pack, "sslzoo pack folder:photos/train photos.npz#train --size 224")
+    one.add_argument("data", metavar="SPEC", help="of images, like tfds:cifar10/train")
+    one.add_argument(
+        "out",
+        metavar="FILE.npz#SPLIT",
+        help="file, made or added to; name of the images",
+    )
+    one.add_argument("--size", type=int, help="side of squares to make of them")
+    one.add_argument("--each", type=int, metavar="N", help="images of each class (all)")
+    one.add_argument("--quality", type=int, default=90, help="of the JPEGs (90)")
+    one.add_argument("--seed", type=int, default=0, help="of choice and order (0)")
+
     registry = dict(
         metavar="DIR", help="models to look in (./savedmodels, cache, ours)"
     )
@@ -494,6 +563,7 @@ def parser():
 def main(argv=None):
     top = parser()
     args, rest = top.parse_known_args(argv)
+    args.words = sys.argv[1:] if argv is None else argv
     # Knobs may stand before and after the options, which argparse does not allow.
     if rest and not (hasattr(args, "knobs") and all(_is_knob(word) for word in rest)):
         top.error(f"unrecognized arguments: {' '.join(rest)}")

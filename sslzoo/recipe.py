@@ -3,35 +3,15 @@
 import dataclasses
 import inspect
 import pathlib
+import re
 import types
 from collections.abc import Callable
 
-from sslzoo.data import terms
-from sslzoo.data.base import has_labels, labelled
+from sslzoo.data import sources, terms
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+from sslzoo.evaluation.probes import Probe
 from sslzoo.zoo import registry as registries
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """Labelled images, apart from those of the run, on which its features are tried.
-
-    Args:
-        train, test: sources with labels.
-        size: images are brought to this side.
-        crop: part of the shorter side that is kept before; 1 for small images.
-    """
-
-    train: object
-    test: object
-    size: int
-    crop: float = 0.875
-
-    def __post_init__(self):
-        for source in (self.train, self.test):
-            if not has_labels(source):
-                labelled(source)  # It says what is missing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +85,26 @@ def _words(key, name):
     return terms.words(name) or (key if name in ("", key) else f"{key} ({name})")
 
 
+def probes(labelled, unseen, size, crop=0.875):
+    """Probes of two knobs: data specs to learn from, and as many to tell, by commas."""
+    known, told = sources.specs(labelled), sources.specs(unseen)
+    if len(known) != len(told):
+        raise BadInput(
+            "A probe wants both: labelled=SPEC to learn, unseen=SPEC to tell; several "
+            f"probes, as many of both, by commas. These are {len(known)} and "
+            f"{len(told)}."
+        )
+    if len({*known}) < len(known):
+        raise BadInput(
+            f"labelled={labelled} names a set twice. Each probe is called by the set "
+            "that it learns from: name each once."
+        )
+    return {
+        spec: Probe(sources.from_spec(spec), sources.from_spec(other), size, crop)
+        for spec, other in zip(known, told)
+    }
+
+
 def load(name, **knobs):
     """Calls `recipe(**knobs)` of the recipe `name`, each in the type of its default."""
     path = find(name)
@@ -116,12 +116,40 @@ def load(name, **knobs):
                 f"{path.stem} has no knob {knob!r}.{nearest(knob, parameters)} "
                 f"It has: {', '.join(parameters)}."
             )
-    return build(
-        **{
-            knob: like(knob, parameters[knob].default, value)
-            for knob, value in knobs.items()
-        }
+    values = {
+        knob: like(knob, parameters[knob].default, value)
+        for knob, value in knobs.items()
+    }
+    try:
+        return build(**values)
+    except MissingFile as error:
+        defaults = {name: one.default for name, one in parameters.items()}
+        raise MissingFile(f"{error}{_asked({**defaults, **values}, error)}") from None
+
+
+def _asked(knobs, error):
+    """Which knobs name the file that the error says is missing, and what it is."""
+    asked = {
+        knob: spec
+        for knob, spec in knobs.items()
+        if isinstance(spec, str) and any(repr(p) in str(error) for p in _paths(spec))
+    }
+    if not asked:
+        return ""
+    named = [
+        f"{knob}={spec}" + (f" ({terms.words(spec)})" if terms.words(spec) else "")
+        for knob, spec in asked.items()
+    ]
+    return (
+        f" It is asked for by {' and '.join(named)}. Give the path of yours there, or "
+        "other images: folder:DIR, npz:FILE#NAME, tfds:NAME/SPLIT."
     )
+
+
+def _paths(spec):
+    """The files and folders that a data spec names."""
+    parts = spec.split("+")
+    return [re.split("[#?]", part.partition(":")[2])[0] for part in parts]
 
 
 def knobs_of(name, **knobs):
@@ -179,7 +207,17 @@ def _of(entry, knobs):
         raise MissingFile(
             f"{entry.card.name} has no recipe; it was made by: {entry.card.origin}"
         )
-    return load(path, **{**entry.card.training.get("knobs", {}), **knobs})
+    training = entry.card.training
+    try:
+        return load(path, **{**training.get("knobs", {}), **knobs})
+    except MissingFile as error:
+        images = training.get("images")
+        count = f"{images:,} images of " if isinstance(images, int) else ""
+        raise MissingFile(
+            f"{error} {entry.card.name} learned from {count}"
+            f"{training.get('learned_from', 'what its card does not say')}, and comes "
+            "without them; sslzoo.load_recipe(NAME, knob=...) takes these knobs."
+        ) from None
 
 
 def module(path):

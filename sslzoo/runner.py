@@ -15,7 +15,7 @@ from sslzoo import recipe as recipe_files
 from sslzoo.data import pipeline
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import Interrupted, MissingFile, RunStopped
-from sslzoo.evaluation import ladder
+from sslzoo.evaluation.probes import Probes
 
 HEALTH_IMAGES = 256  # Of the examples on which health is measured.
 HEALTH_SEED = 10_007  # Added to the run's seed, so that they are none of the run's.
@@ -46,13 +46,12 @@ def pretrain(
             method = untrained(recipe)
         streams, quarantines = _quarantined(recipe.streams, workdir, bad_images)
         path = workdir.quarantine if workdir else None
-        probes = {
-            name: ladder.guarded(probe, path, bad_images)
-            for name, probe in recipe.probes.items()
-        }
+        probes = Probes(recipe.probes, recipe.probe_every, path, bad_images)
         run = _Run(
-            dataclasses.replace(recipe, streams=streams, probes=probes),
+            dataclasses.replace(recipe, streams=streams),
             method,
+            probes,
+            [*quarantines, *probes.sources],
             strategy,
             workdir,
             listener or Listener(),
@@ -128,10 +127,20 @@ class Listener:
 
 class _Run(keras.callbacks.Callback):
     def __init__(
-        self, recipe, method, strategy, workdir, listener, checkpoint_seconds, collapse
+        self,
+        recipe,
+        method,
+        probes,
+        quarantines,
+        strategy,
+        workdir,
+        listener,
+        checkpoint_seconds,
+        collapse,
     ):
         super().__init__()
         self.recipe, self.method, self.strategy = recipe, method, strategy
+        self.probes, self.quarantines = probes, quarantines
         self.chief = distribute.is_chief(strategy)
         self.workdir = workdir
         self.listener, self.collapse = listener, collapse
@@ -240,12 +249,10 @@ class _Run(keras.callbacks.Callback):
         if measured:
             row["health"] = measured
         self.refuse_nan(row)
-        every = self.recipe.probe_every
-        if last or epoch == 0 or (every and epoch % every == 0):
-            row["probes"] = {
-                name: ladder.quick(self.method.deployable(), probe)
-                for name, probe in self.recipe.probes.items()
-            }
+        if epoch == 0 or self.probes.due(epoch, last):
+            row["probes"] = self.probes.scores(self.method)
+        if bad := self.bad_images():
+            timing["bad_images"] = bad
         self.history.append(row)
         if self.workdir:
             self.workdir.write_history(self.history)
@@ -253,6 +260,10 @@ class _Run(keras.callbacks.Callback):
             self.save()
         self.listener.ended_epoch(row, timing)
         self.judge()
+
+    def bad_images(self):
+        """How many could not be read so far; one that two sets have counts once."""
+        return len({(q.name, index) for q in self.quarantines for index in q.known()})
 
     @property
     def batch_size(self):
@@ -347,6 +358,7 @@ class _Run(keras.callbacks.Callback):
         first, last = self.history[0], self.history[-1]
         return {
             "steps": self.recipe.steps,
+            "bad_images": self.bad_images(),
             "loss": last.get("loss"),
             "health": last.get("health"),
             "probes": {

@@ -4,14 +4,17 @@ run.json        recipe, knobs, seed, data and versions: what decides the run
 recipe.py       the recipe's text, as it was
 history.jsonl   a line an epoch: meters, health, probes. The same to the bit for a
                 run that was killed and one that was not
-timing.jsonl    a line an epoch: seconds and images a second of the run's own clock
+timing.jsonl    a line an epoch: seconds and images a second of the run's own clock,
+                and how many images could not be read so far
 checkpoints/    the state; see checkpoints.py
 quarantine.csv  images that could not be read
 result.json     when the run has ended: its probes beside random features
 """
 
+import datetime
 import hashlib
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -78,10 +81,11 @@ class Workdir:
             )
         for key, words in (
             ("data", "the images are not those it began with"),
+            ("probes", "the labelled images of its probes are not those it began with"),
             ("text", "the text of its recipe has changed (recipe.py there is the old)"),
             ("seed", "it has another seed"),
         ):
-            if before[key] != now[key]:
+            if before.get(key) != now[key]:
                 raise BadInput(f"{self.path} cannot go on: {words}. Take another.")
 
     def command(self, run=None):
@@ -160,6 +164,27 @@ def versions():
     }
 
 
+def made(words):
+    """When, where and by which words of the command something was measured."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": shlex.join(["sslzoo", *words]),
+        "versions": versions(),
+    }
+
+
+def machine():
+    """This computer: its architecture, cores and processor."""
+    processor = platform.processor()
+    if os.path.exists("/proc/cpuinfo"):  # Linux tells its name there alone.
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+        processor = names[0] if names else processor
+    told = platform.machine(), f"{os.cpu_count()} cores", processor
+    return ", ".join(word for word in told if word)
+
+
 def identity(name, knobs, plan):
     """What decides a run: two with the same identity end with the same weights."""
     path = recipe.find(name)
@@ -173,6 +198,10 @@ def identity(name, knobs, plan):
         "seed": plan.seed,
         "steps": plan.steps,
         "data": {task: s.source.fingerprint() for task, s in streams.items()},
+        "probes": {
+            name: [probe.train.fingerprint(), probe.test.fingerprint()]
+            for name, probe in plan.probes.items()
+        },
         "images": {task: s.source.count for task, s in streams.items()},
         "text": hashlib.sha256(text.encode()).hexdigest(),
         "versions": versions(),

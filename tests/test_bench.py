@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sslzoo import bench
+from sslzoo.show import progress
 
 TINY = "backbone=tiny image_size=32"
 SMALLEST = {
@@ -20,7 +21,11 @@ SMALLEST = {
 
 
 @pytest.mark.parametrize("what", SMALLEST)
-def test_a_bench_tells_its_knobs_and_its_figure(command, what):
+def test_a_bench_tells_its_knobs_its_figure_and_how_far_it_is(
+    command, monkeypatch, what
+):
+    seen = []
+    monkeypatch.setattr(progress.Count, "__call__", lambda _, *told: seen.append(told))
     code, out, err = command("bench", what, *SMALLEST[what].split(), "--json")
     found = json.loads(out)
     assert code == 0, err
@@ -29,6 +34,7 @@ def test_a_bench_tells_its_knobs_and_its_figure(command, what):
         assert str(found[knob]) == value
     figures = [v for k, v in found.items() if "second" in k]
     assert figures and all(np.isfinite(figures)) and min(figures) > 0
+    assert seen and all(0 <= done <= of for done, of in seen)
 
 
 def test_a_step_tells_where_its_time_goes(command):
@@ -38,6 +44,16 @@ def test_a_step_tells_where_its_time_goes(command):
     assert code == 0 and any("Conv2D" in kind for kind in spent), err
     assert [*spent.values()] == sorted(spent.values(), reverse=True)
     assert command("bench", "step", *words)[1].count("Conv2D") >= 1
+
+
+@pytest.mark.slow
+def test_a_load_tells_its_memory_of_a_model_by_name_or_one_made_for_it(command):
+    for words in ([], ["backbone=resnet18", "width=0.125"]):
+        code, out, err = command("bench", "load", "turns=1", *words, "--json")
+        found = json.loads(out)
+        assert code == 0 and found["seconds"] > 0, err
+        assert not bench.LINUX or 0 < found["peak_over_file"] < 100
+    assert found["megabytes"] < 1  # Of the one that was made.
 
 
 def test_what_a_new_process_says_against_it_is_passed_on(command):

@@ -3,7 +3,10 @@ import errno
 import itertools
 import json
 import os
+import pathlib
 import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,6 +88,92 @@ def test_half_a_checkpoint_is_nobodys(tmp_path):
     assert checkpoints.latest(tmp_path)[0] == 1
     checkpoints.save(tmp_path, 3, ARRAYS, {})
     assert not draft.exists()
+
+
+# In a process without TensorFlow, which may be forked and dies quickly.
+KILLED_EVERYWHERE = """
+import os, pathlib, shutil, signal, sys
+import numpy as np
+from sslzoo import checkpoints
+
+# Python tells a hook of each thing that it is about to do with a file.
+CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove"}
+
+def changes(event, arguments):
+    return event in CHANGES or event == "open" and arguments[2] & os.O_WRONLY
+
+def save(folder, step):
+    checkpoints.save(folder, step, {"weight": np.full(9, step)}, {"step": step})
+
+def latest(folder):
+    said = []
+    found = checkpoints.latest(folder, said.append)
+    if found is None:
+        return None
+    step, arrays, notes = found
+    assert (arrays["weight"] == step).all() and notes == {"step": step}, found
+    return step, len(said)
+
+case, template = sys.argv[1], pathlib.Path(sys.argv[2]) / "template"
+for step in {"first": [], "second": [1]}.get(case, [1, 2]):
+    save(template, step)
+if case == "left":
+    (template / "writing-00000003").mkdir()
+    (template / "writing-00000003" / "state.npz").write_bytes(b"half")
+if case == "damaged":
+    (template / "step-00000002" / "state.npz").write_bytes(b"cut")
+next_step = {"first": 1, "second": 2, "damaged": 2}.get(case, 3)
+sound = {latest(template), (next_step, 0)}
+if case == "damaged":
+    sound.add((1, 0))  # What is damaged is gone before what replaces it is there.
+moments = 0
+while True:
+    moments += 1
+    folder = template.parent / str(moments)
+    if template.exists():
+        shutil.copytree(template, folder)
+    child = os.fork()
+    if not child:
+        left = moments
+        def hook(event, arguments):
+            global left
+            if changes(event, arguments):
+                left -= 1
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        save(folder, next_step)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status in (0, signal.SIGKILL), status
+    found = latest(folder)
+    assert found in sound, (moments, found)
+    save(folder, 9)
+    assert latest(folder) == (9, 0)
+    assert not list(folder.glob("writing-*")), moments
+    assert len(list(folder.iterdir())) <= checkpoints.KEEP
+    if status == 0:
+        assert found == (next_step, 0), found
+        break
+print(moments)
+"""
+
+
+@pytest.mark.parametrize(
+    "case, places",
+    [("first", 4), ("second", 4), ("third", 7), ("left", 9), ("damaged", 7)],
+)
+def test_a_kill_at_any_place_of_a_save_leaves_what_was_or_what_will_be(
+    tmp_path, case, places
+):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_EVERYWHERE, case, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > places  # It died in that many.
 
 
 @pytest.mark.parametrize(

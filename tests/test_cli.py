@@ -1,15 +1,19 @@
 """The command: what a person types, right and wrong, and what it answers."""
 
+import datetime
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from sslzoo import cli
+from sslzoo import cli, recipe
+from sslzoo.show import progress
 from sslzoo.zoo import artifacts
 
 SMALL = (
@@ -38,7 +42,8 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
 
 
 VERBS = (
-    "train evaluate report export check list info features bundle verify bench sheet"
+    "train evaluate report export check pack list info features bundle verify bench "
+    "sheet"
 ).split()
 
 
@@ -63,6 +68,38 @@ def test_a_run_can_be_trained_evaluated_and_gone_on_with(command, trained):
     )
     assert found["trained"]["n"] == 1 and found["trained"]["low"] is None
     assert 0 <= found["runs"][0]["trained"]["items"]["low"] <= 1
+
+
+def test_images_that_a_recipe_decodes_are_counted(command, monkeypatch, tmp_path):
+    """When it is trained, and when what it trained is measured."""
+    seen = []
+    monkeypatch.setattr(progress.Count, "__call__", lambda _, *told: seen.append(told))
+    small = recipe.module(recipe.find("byol_r18w16_cifar10")).SMALL
+    knobs = [f"{knob}={value}" for knob, value in small.items()]
+    words = ["train", "byol_r18w16_cifar10", *knobs, "--workdir", tmp_path / "run"]
+    assert command(*words)[0] == 0
+    trained = list(seen)
+    assert trained and trained[-1][0] == trained[-1][1]
+    words = ["evaluate", tmp_path / "run", "--protocol", "knn"]
+    assert command(*words)[0] == 0
+    assert seen == trained * 2
+
+
+def test_kept_scores_say_when_where_and_how_they_were_made(command, trained):
+    """Without the folders of this machine, which mean nothing on another."""
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    command(*words, "--out", trained / "scores.json")
+    told = json.loads((trained / "scores.json").read_text())["made"]
+    assert datetime.date.fromisoformat(told["date"])
+    assert f"{os.cpu_count()} cores" in told["machine"]
+    assert told["versions"]["keras"] == keras.__version__
+    assert told["command"].startswith(f"sslzoo evaluate {trained.name} --seeds 1 ")
+    assert told["command"].endswith("--json --out scores.json")
+    (run,) = told["runs"].values()
+    knobs = [f" {word}" for word in TRAIN[2:]]
+    assert all(knob in run["command"] for knob in knobs)
+    assert run["ended"] == json.loads((trained / "result.json").read_text())["probes"]
+    assert str(trained.parent) not in json.dumps(told)
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):

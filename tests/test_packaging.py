@@ -208,3 +208,46 @@ def test_an_unpacked_wheel_alone_lists_its_models_and_loads_one_by_its_name(
     )
     assert place == str(home / "sslzoo" / "savedmodels" / MODEL)
     assert shape == [2, 16] and revision == 2
+
+
+@pytest.fixture(scope="module")
+def installed(dist, tmp_path_factory):
+    """(words) -> what `sslzoo`, as pip puts it there, says in an empty folder."""
+    home, empty = (tmp_path_factory.mktemp(name) for name in ("pip", "nothing"))
+    (wheel,) = dist.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--disable-pip-version-check", "--target", home, wheel],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+    def run(*words):
+        return subprocess.run(
+            [home / "bin" / "sslzoo", *words],
+            cwd=empty,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(home),
+                "SSLZOO_CACHE": str(empty / "cache"),
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_the_installed_command_knows_its_verbs_models_and_recipes(installed):
+    told = installed("--help")
+    assert told.returncode == 0 and "pack" in told.stdout, told.stderr
+    assert installed("--version").stdout == f"sslzoo {sslzoo.__version__}\n"
+    assert "Example: sslzoo train" in installed("train", "--help").stdout
+    rows = json.loads(installed("list", "--json").stdout)
+    assert MODEL in {row["name"] for row in rows}
+    assert f'"{MODEL}"' in installed("info", MODEL, "--json").stdout
+    # Found by its name, or else its knobs would not be known.
+    told = installed("train", "byol_r50_folder", "epoch=1", "--workdir", "run")
+    assert told.returncode == 1
+    assert "no knob 'epoch'. Did you mean 'epochs'?" in told.stderr

@@ -16,6 +16,9 @@ RECIPES = sorted(pathlib.Path(__file__).parents[1].glob("train/*_*.py"))
 RECIPES = [path for path in RECIPES if not path.name.startswith("_")]
 
 
+CACHES = [path.stem for path in RECIPES if "cache" in recipe.knobs_of(path)]
+
+
 def small(path, **more):
     return recipe.load(path, **{**recipe.module(path).SMALL, **more})
 
@@ -67,6 +70,18 @@ def test_a_mistyped_knob_is_named_with_its_neighbour():
         recipe.load("byol_r50_folder", epoch=3)
 
 
+def test_a_file_that_is_missing_is_told_with_the_knob_that_asks_for_it(tmp_path):
+    knobs = recipe.module(recipe.find("byol_r18w16_imagenette")).SMALL
+    with pytest.raises(MissingFile) as caught:
+        spec = f"npz:{tmp_path}/imagenette224_jpeg.npz#test"
+        recipe.load("byol_r18w16_imagenette", **{**knobs, "test": spec})
+    said = str(caught.value)
+    assert f"asked for by test={spec} (Imagenette (4,000 of its photographs), t" in said
+    assert "data=" not in said and "other images: folder:DIR, npz:FILE#NAME" in said
+    with pytest.raises(MissingFile, match="'no/where'. It is asked for by data=folder"):
+        recipe.load("byol_r50_folder", data="folder:no/where")
+
+
 def test_the_official_presets_are_those_of_the_sheet():
     knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
     plan = recipe.load("byol_r50_in1k", **{**knobs, "epochs": 300, "stop_after": 0})
@@ -97,6 +112,24 @@ def test_each_preset_has_its_rate_decay_and_tau(epochs, base_rate, decay, tau):
     assert plan.method().base_tau == tau and plan.steps == 2 * epochs
 
 
+def test_the_official_small_recipe_is_that_of_its_readme(monkeypatch):
+    """Imagenette's 9,469 images in batches of 256: 36,988 steps, 369 of warm-up."""
+    source = sources.Synthetic(9469)
+    monkeypatch.setattr(sources, "from_spec", lambda *_: source)
+    plan = recipe.load("byol_r18_imagenette")
+    rate = plan.optimizer().get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    assert plan.steps == 36_988 and plan.optimizer().decay == 1e-6
+    assert float(rate(369)) == pytest.approx(2.0)
+    assert float(rate(18_494)) == pytest.approx(1.015828, abs=1e-6)
+    method = plan.method()
+    assert method.base_tau == 0.996 and method.uses == ("label",)
+    assert method.backbone.count_params() > 11e6  # Not an eighth of a ResNet-18.
+    assert plan.streams.example.size == 128
+    (figure,) = (f for f in method.figures if f["setting"] == plan.setting)
+    assert (figure["value"], figure["protocol"]) == (0.923, "online probe")
+
+
 def test_a_run_of_no_steps_is_refused():
     knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
     with pytest.raises(BadInput, match="has 0 steps"):
@@ -108,8 +141,43 @@ def test_ones_own_pictures_can_be_probed_on_those_with_labels(tmp_path):
     probe = dict(labelled="synthetic:8", unseen="synthetic:6")
     plan = recipe.load("byol_r50_folder", **{**knobs, **probe})
     assert plan.probes["synthetic:8"].test.count == 6 and plan.probe_every == 10
-    with pytest.raises(BadInput, match="wants both"):
-        recipe.load("byol_r50_folder", **{**knobs, "labelled": "synthetic:8"})
+    probe = dict(labelled="synthetic:8,synthetic:9", unseen="synthetic:6,synthetic:7")
+    plan = recipe.load("byol_r50_folder", **{**knobs, **probe})
+    sets = {name: (p.train.count, p.test.count) for name, p in plan.probes.items()}
+    assert sets == {"synthetic:8": (8, 6), "synthetic:9": (9, 7)}
+    for unseen in ("", "synthetic:6"):
+        with pytest.raises(BadInput, match="wants both"):
+            recipe.load("byol_r50_folder", **{**knobs, **probe, "unseen": unseen})
+    twice = dict(labelled="synthetic:8,synthetic:8", unseen="synthetic:6,synthetic:7")
+    with pytest.raises(BadInput, match="names a set twice"):
+        recipe.load("byol_r50_folder", **{**knobs, **twice})
+
+
+def test_an_online_probe_wants_labels_of_as_many_classes(tmp_path):
+    knobs = recipe.module(recipe.find("byol_r50_folder")).SMALL
+    method = recipe.load("byol_r50_folder", **knobs, classes=2).method()
+    assert method.uses == ("label",) and method.classifier.output_shape == (None, 2)
+    assert recipe.load("byol_r50_folder", **knobs).method().uses == ()
+    with pytest.raises(BadInput, match=r"classes=1, but synthetic:8 has 2: even, odd"):
+        recipe.load("byol_r50_folder", **knobs, classes=1)
+    for i in range(8):
+        pixels = np.full((40, 40, 3), 20 * i, "uint8")
+        keras.utils.save_img(tmp_path / f"{i}.png", pixels, scale=False)
+    knobs = {**knobs, "data": f"folder:{tmp_path}"}
+    with pytest.raises(BadInput, match="has no labels, and this needs them"):
+        recipe.load("byol_r50_folder", **knobs, classes=2)
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_images_kept_in_memory_are_the_images(name, monkeypatch):
+    kept, anew = (
+        small(recipe.find(name), cache=cache).streams.source for cache in (True, False)
+    )
+    assert type(kept.source) is type(anew)
+    monkeypatch.setattr(kept.source, "read", None)  # It has been read, and is no more.
+    for index in range(anew.count):
+        one, other = (source.read(index)["image"] for source in (kept, anew))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_recipe_knows_the_terms_of_its_images():
@@ -137,11 +205,23 @@ def test_only_the_settings_of_the_paper_may_stand_beside_its_figures(
     name, knobs, monkeypatch
 ):
     source = sources.Synthetic(300 * 4096)
-    monkeypatch.setattr(sources, "from_spec", lambda spec: source)
+    monkeypatch.setattr(sources, "from_spec", lambda spec, *cache: source)
     plan = recipe.load(name, **knobs)
     assert plan.setting in {figure["setting"] for figure in byol.BYOL.figures}
     assert not recipe.load(name, **knobs, image_size=64).setting
     assert not small(recipe.find(name)).setting
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_what_a_recipe_takes_from_tfds_is_known_there(path, tmp_path):
+    """By name and configuration; nothing is fetched."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    specs = [str(value) for value in recipe.knobs_of(path).values()]
+    for spec in (spec for spec in specs if spec.startswith("tfds:")):
+        name = spec.removeprefix("tfds:").rpartition("/")[0]
+        builder = tfds.builder(name, data_dir=tmp_path)
+        config = builder.builder_config
+        assert name == "/".join([builder.name, *([config.name] if config else [])])
 
 
 def test_every_method_with_a_paper_has_figures_of_it():

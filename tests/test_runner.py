@@ -7,11 +7,9 @@ import itertools
 import json
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -139,48 +137,72 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(whole, tmp_path):
     same_state(whole[1], folder)
 
 
-def command(path):
+# The command, in a process that is killed as Python is about to do EVENT to a file
+# whose path ends in PART.
+KILLED = """
+import os, signal, sys
+
+event, part = sys.argv[1:3]
+
+def hook(name, arguments):
+    if name == event and str(arguments[0]).endswith(part):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+from sslzoo import cli
+cli.main(sys.argv[3:])
+"""
+
+
+def killed(path, event, part):
+    """Runs the command until it is killed there."""
     knobs = [f"{knob}={value}" for knob, value in KNOBS.items()]
-    words = ["train", NAME, *knobs, "--workdir", str(path), "--checkpoint-seconds", "0"]
-    return [sys.executable, "-m", "sslzoo.cli", *words]
+    words = ["train", NAME, *knobs, "--workdir", path, "--checkpoint-seconds", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, event, part, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def quietly(words, **settings):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(
-        words, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, **settings
-    )  # fmt: skip
+def left(folder):
+    """What a kill left among the checkpoints."""
+    found = sorted(path.name.split("-") for path in folder.checkpoints.glob("*"))
+    return " ".join(f"{kind} {int(step)}" for kind, step in found)
+
+
+def test_a_run_killed_while_it_writes_goes_on_to_the_same_bits(whole, tmp_path):
+    folder = workdir.Workdir(tmp_path / "run")
+    killed(folder.path, "open", "writing-00000002/manifest.json")
+    assert left(folder) == "step 0 step 1 writing 2"
+    run(folder.path)
+    same_state(whole[1], folder)
+    assert folder.history() == whole[1].history()
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_ends_with_the_same_bits(whole, tmp_path):
-    """SIGKILL at random moments, and while a checkpoint is being written."""
-    moments = random.Random(0)
+def test_a_run_killed_at_many_places_ends_with_the_same_bits(whole, tmp_path):
+    """Before the first checkpoint, beside a draft, between history and checkpoint."""
     folder = workdir.Workdir(tmp_path / "run")
-    kills = 0
-    for _ in range(12):
-        process = quietly(command(folder.path))
-        target = moments.choice(["writing", "between"])
-        before = set(folder.checkpoints.glob("step-*"))
-        wait = moments.uniform(0, 0.05)
-        while process.poll() is None:
-            now = set(folder.checkpoints.glob("step-*"))
-            writing = list(folder.checkpoints.glob("writing-*"))
-            if len(now - before) >= 1 and (target == "between" or writing):
-                deadline = time.perf_counter() + wait
-                while time.perf_counter() < deadline and target == "between":
-                    pass
-                process.kill()
-                kills += 1
-                break
-        process.communicate()
-        if (folder.path / "result.json").exists():
-            break
-    assert kills >= 4
-    quietly(command(folder.path)).communicate()
+    for event, part, kept in [
+        ("os.mkdir", "/checkpoints", ""),
+        ("open", "writing-00000000/state.npz", "writing 0"),
+        ("os.rename", ".history.jsonl.writing", "writing 0"),
+        ("os.rename", "writing-00000000", "writing 0"),
+        ("open", "writing-00000004/manifest.json", "step 2 step 3 writing 4"),
+        ("os.rename", ".timing.jsonl.writing", "step 2 step 3 writing 4"),
+        ("os.rename", "writing-00000006", "step 4 step 5 writing 6"),
+        ("os.rename", ".history.jsonl.writing", "step 4 step 5 writing 6"),
+        ("os.rename", ".result.json.writing", "step 11 step 12"),
+    ]:
+        killed(folder.path, event, part)
+        assert left(folder) == kept
+    run(folder.path)
     same_state(whole[1], folder)
     assert folder.history() == whole[1].history()
+    assert folder.result() == whole[1].result()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +231,23 @@ def test_changed_images_are_refused(whole):
     identity = dict(whole[1].run(), data={"": "other"})
     with pytest.raises(BadInput, match="images are not those"):
         whole[1].open(identity, "")
+
+
+def test_other_images_of_a_probe_are_refused(tmp_path):
+    from PIL import Image
+
+    for i in range(4):
+        place = tmp_path / "known" / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30 + i)).save(place / f"{i}.png")
+    name, spec = "byol_r50_folder", f"folder:{tmp_path / 'known'}"
+    knobs = {**recipe.module(recipe.find(name)).SMALL, "labelled": spec, "unseen": spec}
+    folder = workdir.Workdir(tmp_path / "run")
+    for _ in range(2):
+        folder.open(*workdir.identity(name, knobs, recipe.load(name, **knobs)))
+    Image.new("RGB", (40, 50)).save(tmp_path / "known" / "a" / "new.png")
+    with pytest.raises(BadInput, match="labelled images of its probes are not those"):
+        folder.open(*workdir.identity(name, knobs, recipe.load(name, **knobs)))
 
 
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
@@ -392,6 +431,8 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
     folder.open(*workdir.identity("byol_r50_folder", knobs, plan))
     runner.pretrain(plan, folder)
     assert "3.png" in folder.quarantine.read_text()
+    assert folder.result()["bad_images"] == 1
+    assert folder.timing()[-1]["bad_images"] == 1
 
     (tmp_path / "5.png").write_bytes(b"")
     (tmp_path / "6.png").write_bytes(b"")
@@ -423,6 +464,7 @@ def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
     rows = folder.quarantine.read_text().splitlines()[1:]
     assert len(rows) == 2
     assert ",a/4.png," in rows[0] and ",b/35.png," in rows[1]
+    assert folder.result()["bad_images"] == 2  # One is trained on and tried, both.
 
     (tmp_path / "test" / "b" / "37.png").write_bytes(b"")
     with pytest.raises(RunStopped, match=r"2 of 32 images are bad(.|\n)*b/35\.png"):

@@ -86,6 +86,19 @@ def test_every_step_is_a_line_that_sslzoo_understands(start):
         assert not rest and args.run.__name__.rstrip("_") == words[0]
 
 
+def test_the_lines_that_the_readme_is_tested_with_are_those_of_the_demo(start):
+    """But for what makes them quick: another network, fewer scenes, other knobs."""
+    start.main(["demo"])
+    readme = (TOOLS.parent / "README.md").read_text()
+    block = readme.split("\npython3 tools/start.py demo\n")[0].split("<!-- test:\n")[-1]
+    lines = [shlex.split(line) for line in block.split("\n-->")[0].splitlines()]
+    lines = [words[1:] for words in lines if words[0] == "sslzoo"]
+    quick = {"byol_tiny.toyworld": "byol_r18w16.toyworld"}
+    lines = [[quick.get(w, w) for w in words if "=" not in w] for words in lines]
+    fewer = {"sheet": ["--count", "24"]}
+    assert lines == [[*words, *fewer.get(words[0], [])] for words in ran(start)]
+
+
 def test_all_that_a_demo_makes_is_left_out_by_git(start):
     """Its model neither lies among those that are kept, nor stands before one."""
     start.main(["demo"])
@@ -134,7 +147,9 @@ def test_a_step_that_fails_ends_it(start, monkeypatch, capfd, verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_after_ctrl_c_the_step_ends_in_its_own_way_and_no_other_begins(start, verb):
     setting = f"start.ROOT = start.pathlib.Path({str(start.ROOT)!r})\n"
-    setting += "start.VENV, start.install = start.ROOT / '.venv', lambda extra: None"
+    setting += "start.VENV, start.install = start.ROOT / '.venv', lambda extra: None\n"
+    # Who is started in the background by a script is deaf to Ctrl-C; its heirs too.
+    setting += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = subprocess.Popen(
         [sys.executable, "-c", f"import start\n{setting}\n{MAIN}", "demo"],
         env={**os.environ, "PYTHONPATH": str(TOOLS), "WAITS": verb},

@@ -1,11 +1,16 @@
 """What `import sslzoo` gives, and what it does not cost."""
 
+import ast
+import inspect
+import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
 import sslzoo
+from sslzoo.zoo.load import load
 
 
 def test_the_names_at_the_top_are_there():
@@ -13,6 +18,44 @@ def test_the_names_at_the_top_are_there():
         assert getattr(sslzoo, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         sslzoo.lod  # noqa: B018
+
+
+def test_load_shows_its_arguments_and_tells_of_each():
+    """To `help` and to editors: those of the zoo, and those of its methods."""
+    shown = inspect.signature(sslzoo.load).parameters
+    of_methods = {*sslzoo.RESUMES, "heads"}
+    assert [p for p in shown.values() if p.name not in of_methods] == [
+        *inspect.signature(load).parameters.values()
+    ]
+    assert of_methods < {*shown} and {*sslzoo.WHERE} < {*shown}
+    args = inspect.getdoc(sslzoo.load).split("\nArgs:\n")[1].split("\nReturns:\n")[0]
+    told = re.findall(r"^    (\w[\w, ]*):", args, re.M)
+    assert sorted(", ".join(told).split(", ")) == sorted(shown)
+
+
+def test_nothing_at_the_top_hides_its_arguments():
+    loose = {"FeatureLayer", "load_recipe"}  # Options of a Keras layer; knobs.
+    for name in sslzoo._HOMES:
+        given = inspect.signature(getattr(sslzoo, name)).parameters.values()
+        kinds = {parameter.kind for parameter in given}
+        assert name in loose or not kinds & {
+            inspect.Parameter.VAR_KEYWORD,
+            inspect.Parameter.VAR_POSITIONAL,
+        }
+
+
+def test_editors_are_told_of_what_is_imported_late():
+    tree = ast.parse(pathlib.Path(sslzoo.__file__).read_text())
+    (block,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    assert {
+        alias.asname: f"{one.module}:{alias.name}"
+        for one in block.body
+        for alias in one.names
+    } == sslzoo._HOMES
 
 
 def test_importing_it_costs_nothing():

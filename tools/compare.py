@@ -2,10 +2,10 @@
 
     python tools/compare.py step --peers PEERS_PYTHON [--turns 3] [--out docs/step.json]
 
-PEERS_PYTHON has lightly and torchvision; tools/peers/ says what each peer does. What is
-compared: views, views-device, step, step-bf16, features, features-small, linear, cifar,
-cifar-bf16. Ratios are of the same minutes on the same machine; seconds and images a
-second are not to be carried to another.
+PEERS_PYTHON has what tools/peers/requirements.txt names; tools/peers/ says what each
+peer does. What is compared: views, views-device, step, step-bf16, features,
+features-small, linear, cifar, cifar-bf16. Ratios are of the same minutes on the same
+machine; seconds and images a second are not to be carried to another.
 """
 
 import argparse
@@ -13,10 +13,11 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
+
+from sslzoo import workdir
 
 TOOLS = pathlib.Path(__file__).parent
 ONE_CORE = ["taskset", "-c", "0"]
@@ -88,7 +89,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what")
     parser.add_argument("--peers", required=True, metavar="PYTHON")
-    parser.add_argument("--data", default="../shared/data/cifar10_jpeg.npz")
+    parser.add_argument("--data", default="cifar10_jpeg.npz")
     parser.add_argument("--photo", default="")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path)
@@ -106,7 +107,7 @@ def main():
     result = {
         "what": args.what,
         "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {cpu()}",
+        "machine": workdir.machine(),
         "command": f"python tools/compare.py {args.what} --peers PYTHON "
         f"--turns {args.turns}",
         "ours": ours,
@@ -118,12 +119,6 @@ def main():
     print(json.dumps(result, indent=1))
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def cpu():
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 The data is TFDS' imagenette, or files that you have: data=npz:imagenette224.npz#train
 test=npz:imagenette224.npz#test. Labels are used by the probes alone. Every image is
-kept decoded, 150 kB for one of 224 pixels. The official small recipe, of a whole
-ResNet-18 on a GPU, is `byol_r18_imagenette`.
+kept decoded, 150 kB for one of 224 pixels; with cache=false each is decoded anew. The
+official small recipe, of a whole ResNet-18 on a GPU, is `byol_r18_imagenette`.
 """
 
 import dataclasses
@@ -30,8 +30,8 @@ SMALL = dict(
 
 
 def recipe(
-    data="tfds:imagenette@160px-v2/train",
-    test="tfds:imagenette@160px-v2/validation",
+    data="tfds:imagenette/160px-v2/train",
+    test="tfds:imagenette/160px-v2/validation",
     backbone="resnet18",
     image_size=96,
     batch_size=256,
@@ -44,6 +44,7 @@ def recipe(
     precision="float32",
     jit=False,
     augment="host",
+    cache=True,
     probe_every=50,
     seed=0,
 ):
@@ -51,7 +52,7 @@ def recipe(
 
     For a subset of 3,000 images, 400 epochs are 4,400 steps.
     """
-    source = sources.cached(sources.from_spec(data))
+    source = sources.from_spec(data, cache)
     steps = epochs * (source.count // batch_size)
     first, second = (
         dataclasses.replace(view, blur=view.blur * blur, brighten="scale")
@@ -60,7 +61,7 @@ def recipe(
     example = byol.example(image_size, first, second)
     options = dict(width=0.25) if backbone.startswith("resnet") else {}
     schedule = schedules.WarmupCosine(rate, steps, steps // 20)
-    held_out = sources.cached(sources.from_spec(test))
+    held_out = sources.from_spec(test, cache)
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: byol.BYOL(

@@ -23,7 +23,9 @@ class BatchNorm(keras.layers.BatchNormalization):
     here, anew each time, and never written into a config.
 
     Where one replica sees the whole batch, TensorFlow's fused kernel does the work
-    of Keras' separate moments in one pass; elsewhere Keras' synchronized path does.
+    of Keras' separate moments in one pass. Where several do, the mean is known to all
+    before deviations from it are squared: Keras' own E[x^2] - E[x]^2 loses the digits
+    of a variance that is small beside the mean, and two replicas part from one.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **options):
@@ -45,6 +47,24 @@ class BatchNorm(keras.layers.BatchNormalization):
             if not training or tf.distribute.get_strategy().num_replicas_in_sync == 1:
                 return self._fused(tf, inputs, training)
         return super().call(inputs, training=training, mask=mask)
+
+    def _moments(self, inputs, mask):
+        context = _among_replicas()
+        if mask is not None or not context:
+            return super()._moments(inputs, mask)
+        import tensorflow as tf
+
+        def over_all(share):
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, share)
+
+        axes, channels = self._reduction_axes, inputs.shape[self.axis]
+        count = tf.cast(tf.size(inputs) // channels, inputs.dtype)
+        sums = over_all(tf.concat([tf.reduce_sum(inputs, axes), [count]], 0))
+        mean, count = sums[:-1] / sums[-1], sums[-1]
+        shape = [1] * inputs.ndim
+        shape[self.axis] = channels
+        squares = tf.square(inputs - tf.reshape(mean, shape))
+        return mean, over_all(tf.reduce_sum(squares, axes)) / count
 
     def _fits_the_kernel(self, inputs):
         """The kernel takes a channels-last image or vector, scaled and shifted, and
@@ -82,6 +102,16 @@ class BatchNorm(keras.layers.BatchNormalization):
             ):
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
         return outputs if inputs.ndim == 4 else outputs[:, 0, 0, :]
+
+
+def _among_replicas():
+    """The context of one replica among several, or None."""
+    if keras.config.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context if context and context.num_replicas_in_sync > 1 else None
 
 
 @keras.saving.register_keras_serializable("sslzoo")

@@ -186,6 +186,20 @@ def labelled(source):
     return np.asarray(labels, np.int64)
 
 
+def classified(source, classes):
+    """Raises unless all items have labels, of at most so many classes; 0 asks none."""
+    if not classes:
+        return
+    if not has_labels(source):
+        labelled(source)  # It says what is missing.
+    if len(source.classes or ()) > classes:
+        raise BadInput(
+            f"classes={classes}, but {source.name} has {len(source.classes)}: "
+            f"{', '.join(source.classes[:5])}{' ...' * (len(source.classes) > 5)}. "
+            f"Give classes={len(source.classes)}; 0 is for no labels and no probe."
+        )
+
+
 def part(image, window):
     """The window of a decoded image, and where it lies."""
     height, width = image.shape[:2]

@@ -8,6 +8,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from sslzoo import watch
 from sslzoo.data.base import (
     Arrays,
     Source,
@@ -164,7 +165,7 @@ class Cached(Arrays):
             raise BadInput(self.bad[index])
 
 
-def cached(source, size=None, workers=None, progress=None):
+def cached(source, size=None, workers=None, progress=watch.tell):
     """All images of `source`, decoded once and kept in memory, and their labels.
 
     Where they are all of one size, the result is `uniform` and gives batches at once.
@@ -173,7 +174,8 @@ def cached(source, size=None, workers=None, progress=None):
     Args:
         size: images with a longer short side are reduced to it (antialiased, aspect
             kept), so that a folder of photographs fits.
-        progress: called as progress(done, count) now and then.
+        progress: called as progress(done, count) now and then; by default the bar
+            of the command, if there is one.
     """
     keys = ("image", "label") if has_labels(source) else ("image",)
     labels = np.zeros(source.count, np.int64) if "label" in keys else None
@@ -209,8 +211,7 @@ def cached(source, size=None, workers=None, progress=None):
             pool.submit(keep, s) for s in starts
         ):
             done += ready.result()
-            if progress:
-                progress(done, source.count)
+            progress(done, source.count)
     finally:  # Also when the user interrupts: do not read on.
         pool.shutdown(cancel_futures=True)
     if others:

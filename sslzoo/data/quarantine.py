@@ -89,6 +89,10 @@ class Quarantine(Source):
     def fingerprint(self):
         return self.source.fingerprint()
 
+    def known(self):
+        """{index: reason} of the bad items, also of those that others listed by now."""
+        return {**self._listed(), **self.bad}
+
     def replacement(self, index, attempt):
         """The item read in place of a bad one: attempt 1, 2, ... count - 1.
 

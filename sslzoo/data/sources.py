@@ -22,7 +22,16 @@ import zipfile
 import numpy as np
 
 from sslzoo.data import decode
-from sslzoo.data.base import Arrays, Pictures, Source, labelled, part, pixels, sha256
+from sslzoo.data.base import (
+    Arrays,
+    Pictures,
+    Source,
+    classified,
+    labelled,
+    part,
+    pixels,
+    sha256,
+)
 from sslzoo.data.combined import Subset, Union, cached
 from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName, nearest
 
@@ -38,6 +47,7 @@ __all__ = [
     "Synthetic",
     "Union",
     "cached",
+    "classified",
     "from_spec",
     "labelled",
 ]
@@ -48,10 +58,15 @@ EXTENSIONS = (
 )
 
 
-def from_spec(spec):
-    """Reads "kind:argument", for example "folder:/photos", or several with "+"."""
-    # A "+" inside a path is none of ours: what follows ours begins with a kind.
-    members = re.split(r"\+(?=[A-Za-z_]+:|toyworld)", spec)
+def from_spec(spec, cache=False, size=None):
+    """Reads "kind:argument", for example "folder:/photos", or several with "+".
+
+    Args:
+        cache: keep all images in memory, decoded once, with `size` as in `cached`.
+    """
+    if cache:
+        return cached(from_spec(spec), size)
+    members = _split(spec, r"\+")
     if len(members) > 1:
         return Union([from_spec(member) for member in members])
     kind, _, argument = spec.partition(":")
@@ -66,6 +81,16 @@ def from_spec(spec):
             "for example data=folder:/photos."
         )
     return KINDS[kind](argument)
+
+
+def specs(text):
+    """Those of a list "kind:argument,kind:argument", which may be empty."""
+    return _split(text, ",") if text else []
+
+
+def _split(text, mark):
+    # A "+" inside a path is none of ours: what follows ours begins with a kind.
+    return re.split(mark + r"(?=[A-Za-z_]+:|toyworld)", text)
 
 
 class Encoded(Pictures):

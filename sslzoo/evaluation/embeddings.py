@@ -24,6 +24,7 @@ from sslzoo.data import base, sources
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput, MissingExtra, MissingFile
 from sslzoo.evaluation import features as evaluation
+from sslzoo.zoo import input as inputs
 from sslzoo.zoo import load as zoo
 
 SPACE = ("weights", "endpoint", "preprocessing", "l2")  # What decides the numbers.
@@ -108,6 +109,11 @@ def features(
     contract=None,
     progress=None,
     registry=None,
+    revision=None,
+    cache_dir=None,
+    offline=None,
+    allow_http=False,
+    accept_license=False,
 ):
     """The features of images, by a model of the zoo or any other.
 
@@ -131,7 +137,8 @@ def features(
             none: {"size": 224, "crop": 0.875, "interpolation": "bicubic", "antialias":
             False}.
         progress: called with (images done, images in all) after every batch.
-        registry: the folder to look in for the model, in place of the usual ones.
+        registry, revision, cache_dir, offline, allow_http, accept_license: of a model
+            that is named, as `load` takes them.
     """
     if keras.config.backend() != "tensorflow":
         raise BadInput(
@@ -142,7 +149,16 @@ def features(
     source = Quarantine(_source(images), threshold=1.0)
     earlier = _earlier(out, append)
     if isinstance(model, (str, os.PathLike)):
-        model = zoo.load(model, features_only=True, registry=registry)
+        model = zoo.load(
+            model,
+            features_only=True,
+            registry=registry,
+            revision=revision,
+            cache_dir=cache_dir,
+            offline=offline,
+            allow_http=allow_http,
+            accept_license=accept_license,
+        )
     contract = _contract(model, contract)
     provenance = _provenance(model, endpoint, contract, l2, quick)
     if earlier:
@@ -195,10 +211,17 @@ def _source(images):
         if kind in sources.KINDS and not os.path.exists(path):
             return sources.from_spec(path)
         return sources.Folder(path)
+    if hasattr(images, "convert"):  # One of Pillow.
+        images = [images]
     if isinstance(images, (list, tuple)):
         if images and all(isinstance(one, (str, os.PathLike)) for one in images):
             return sources.Files([sources.existing(os.fspath(one)) for one in images])
-        return sources.Arrays([np.asarray(one) for one in images])
+        return sources.Arrays([np.asarray(inputs.picture(one)) for one in images])
+    if hasattr(images, "element_spec"):
+        raise BadInput(
+            "The images of a dataset have no names. sslzoo.load(NAME).predict(dataset) "
+            "gives their features; or give a folder, pictures or arrays."
+        )
     if not np.ndim(images):
         raise BadInput(
             f"There are no images in {images!r:.60}. Give a folder, pictures or arrays."

@@ -9,6 +9,11 @@ import sslzoo
 from sslzoo import distribute
 from sslzoo.errors import BadInput
 
+BEYOND = (
+    "fit was given floating point images beyond [0, 1]: as it seems, 0 to 255. Divide "
+    "by 255, data.map(lambda x: x / 255), or give uint8."
+)
+
 
 class Method(keras.Model):
     """A way to pretrain `backbone`. Subclasses write `train_step` and `test_step`.
@@ -137,7 +142,8 @@ class Method(keras.Model):
 
         Returns:
             Whether a step was taken: None where each batch takes one, else a
-            boolean tensor.
+            boolean tensor. In float16 none is where a gradient is not finite; the
+            loss scale is halved instead.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         seed = self.optimizer.scale_loss(
@@ -149,10 +155,14 @@ class Method(keras.Model):
         gradients = tape.gradient(
             targets, [w.value for w in weights], output_gradients=seeds
         )
-        if self.accumulate == 1:
+        before = tf.identity(self.optimizer.iterations)
+        if self.accumulate > 1:
+            self._add_up(gradients, weights)
+        else:
             self.optimizer.apply_gradients(zip(gradients, weights))
-            return None
-        return self._add_up(gradients, weights)
+            if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                return None
+        return tf.not_equal(self.optimizer.iterations, before)
 
     def _add_up(self, gradients, weights):
         """Adds to the sums; every `accumulate` times the optimizer takes them."""
@@ -163,11 +173,20 @@ class Method(keras.Model):
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         last = tf.equal((self._gathered + 1) % self.accumulate, 0)
 
+        def apply():
+            # The optimizer sums over the replicas once more.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            sums = [total / replicas for total in self._sums]
+            self.optimizer.apply(sums, weights)
+
         def step():
-            self.optimizer.apply(list(self._sums), weights)
+            if tf.distribute.in_cross_replica_context():
+                extended = tf.distribute.get_strategy().extended
+                extended.call_for_each_replica(apply)
+            else:
+                apply()
             for total in self._sums:
                 total.assign(tf.zeros_like(total))
-            return tf.constant(True)
 
         def together(strategy, gradients):
             # Across replicas, because a step inside tf.cond could not leave them.
@@ -176,12 +195,11 @@ class Method(keras.Model):
                     total.value, lambda v, g: v.assign_add(g), args=(gradient,)
                 )
             self._gathered.assign_add(1)
-            tf.cond(last, step, lambda: tf.constant(False))
+            tf.cond(last, step, lambda: None)
 
         tf.__internal__.distribute.interim.maybe_merge_call(
             together, tf.distribute.get_strategy(), gradients
         )
-        return last
 
     def report(self, **values):
         """Adds the values of this step to the meters; returns their means so far."""
@@ -204,7 +222,12 @@ class Method(keras.Model):
         """
         if isinstance(x, tf.data.Dataset) and not isinstance(x.element_spec, dict):
             x, options = self._examples(x, **options)
-        return super().fit(x, **options)
+        try:
+            return super().fit(x, **options)
+        except tf.errors.InvalidArgumentError as error:
+            if BEYOND in str(error):
+                raise BadInput(BEYOND) from None
+            raise
 
     def _examples(self, data, batch_size=None, steps_per_epoch=None, **options):
         """Endless batches of examples of a dataset of plain images; fit's options."""
@@ -239,6 +262,9 @@ class Method(keras.Model):
 
         def example(n, element):
             image, *rest = element if isinstance(element, tuple) else (element,)
+            if image.dtype.is_floating:
+                most = tf.reduce_max(image)
+                tf.debugging.assert_less_equal(most, tf.cast(2, most.dtype), BEYOND)
             seed = tf.stack([tf.zeros_like(n), n])
             label = {"label": rest[0]} if "label" in self.uses and rest else {}
             return {**self.example({"image": image, **label}, seed), **label, "n": n}

@@ -146,9 +146,12 @@ class Bar:
 
 
 class Count:
-    """A bar for work of so many parts; called as count(done, of)."""
+    """A bar for work of so many parts; called as count(done, of).
 
-    def __init__(self, words, quiet=False, file=None):
+    It is drawn when it is called, and by nobody else: what is timed is left alone.
+    """
+
+    def __init__(self, words, quiet=False, file=None, clock=time.monotonic):
         out = console.Console(file=file or sys.stderr, highlight=False)
         self.bar = progress.Progress(
             progress.TextColumn("{task.completed}/{task.total} {task.description}"),
@@ -156,13 +159,19 @@ class Count:
             progress.TimeRemainingColumn(),
             console=out,
             transient=True,
+            auto_refresh=False,
             disable=quiet or not out.is_terminal,
         )
         self.task = self.bar.add_task(words, total=None)
-        self.bar.start()
+        self.clock, self.drawn = clock, -DRAW
 
     def __call__(self, done, of):
         self.bar.update(self.task, completed=done, total=of)
+        now = self.clock()
+        if done == of or now - self.drawn >= DRAW:
+            self.bar.start()  # Once; work that never calls shows no bar.
+            self.bar.refresh()
+            self.drawn = now
 
     def close(self):
         self.bar.stop()
@@ -184,6 +193,8 @@ def epoch_line(row, timing):
             if v is not None
         ]
         words.append(f"{name} {', '.join(told)}")
+    if timing.get("bad_images"):
+        words.append(f"{timing['bad_images']} unreadable")
     if timing.get("images_per_second"):
         words.append(f"{timing['images_per_second']:.0f} images/s")
     return "  ".join(words)
@@ -213,6 +224,11 @@ def say(words):
 def result_table(result, file=None):
     """Prints the probes of `Workdir.result()`, random features beside trained ones."""
     out = console.Console(file=file, highlight=False)
+    if result.get("bad_images"):
+        out.print(
+            f"Images that could not be read: {result['bad_images']}, named in "
+            "quarantine.csv."
+        )
     if not result.get("probes"):
         out.print("The run has ended. It has no probes: nothing was scored.")
         return
@@ -228,6 +244,15 @@ def result_table(result, file=None):
                 percent(trained), gain,
             )  # fmt: skip
     out.print(drawn)
+
+
+def packed_line(result, file=None):
+    """Prints what `sslzoo pack` wrote, and the spec that reads it."""
+    size = f"{result['bytes'] / 1e6:.1f} MB"
+    print(
+        f"{result['images']} images, {size} in all. Read them by data={result['spec']}",
+        file=file,
+    )
 
 
 def export_lines(told, file=None):

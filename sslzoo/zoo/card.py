@@ -4,7 +4,17 @@ import dataclasses
 import json
 
 from sslzoo.errors import BadInput
-from sslzoo.zoo.shape import COUNT, FLAG, NUMBER, OBJECT, TEXT, Maybe, OrNull, flaw
+from sslzoo.zoo.shape import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Each,
+    Maybe,
+    OrNull,
+    flaw,
+)
 
 SCHEMA = 1
 
@@ -168,7 +178,7 @@ _SHAPES = {  # What is read of a card, wherever it is read, is there and of its 
     ],
     "paper": [{"setting": TEXT, **_FIGURE}],
     "published": [_FIGURE],
-    "differences": OBJECT,
+    "differences": Each(NUMBER),
     "expected": [NUMBER],
     "limits": [TEXT],
     "citation": TEXT,

@@ -16,7 +16,7 @@ from sslzoo.errors import BadInput
 from sslzoo.zoo import card, sums
 
 NAME = ".index.json"
-SCHEMA = 2  # Of 1, cards were not checked so closely.
+SCHEMA = 3  # Of those before, cards were not checked so closely.
 
 
 class Index:

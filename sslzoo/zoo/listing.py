@@ -25,7 +25,8 @@ def list_models(
 
     Args:
         filter: a part of the name, or a pattern, "byol_*w2"; or several: any of them.
-        pretrained: only those whose weights are here or can be fetched.
+        pretrained: only those whose weights are here or can be fetched. Those that a
+            converter must make of a published file do not count: none is here yet.
         method, backbone: "byol"; "r50" or "resnet50". Patterns too.
         license: "permissive", "noncommercial", or a pattern of SPDX names.
         exclude: as `filter`: none of them.
@@ -49,7 +50,7 @@ def list_models(
 
 
 def list_pretrained(filter="", exclude=(), registry=None):
-    """The names of models whose weights are here or can be fetched."""
+    """The names of models whose weights are here or can be fetched, ready to load."""
     return list_models(filter, pretrained=True, exclude=exclude, registry=registry)
 
 
@@ -59,7 +60,7 @@ def is_model(name, registry=None):
 
 
 def is_pretrained(name, registry=None):
-    """Whether there is one, and its weights are here or can be fetched."""
+    """Whether there is one, and its weights are here or can be fetched, as above."""
     cards = registries.cards(registry)
     return any(name in (c.name, c.bare) and _has_weights(c) for c in cards)
 
@@ -74,12 +75,15 @@ def list_backbones(registry=None):
     return sorted({card.arch for card in registries.cards(registry)}, key=natural)
 
 
-def info(name, registry=None, revision=None):
+def info(name, registry=None, revision=None, cache_dir=None):
     """All that is known of a model; nothing of it is fetched. Print it to read it.
 
     Of an address: once the model is in the cache, for its card lies within.
+
+    Args:
+        name, registry, revision, cache_dir: as `load` takes them.
     """
-    return ModelInfo(registries.card(name, registry, revision))
+    return ModelInfo(registries.card(name, registry, revision, cache_dir))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -167,5 +171,5 @@ def _is_of(card, backbone):
 
 
 def _has_weights(card):
-    # What only `checkpoint=` can fill names a converter and no place to fetch from.
-    return not card.source or "url" in card.source
+    # What a converter must make, `load` alone cannot give: see registry._elsewhere.
+    return not card.source or "converter" not in card.source

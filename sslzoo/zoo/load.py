@@ -46,37 +46,10 @@ def load(
     verify=True,
     registry=None,
 ):
-    """The model `name`, a `keras.Model` of RGB images in [0, 1], `[n, h, w, 3]`.
+    """The features of a model, by what `sslzoo.load` tells of these arguments.
 
-    Args:
-        name: see `list_models()`; or a folder, "./mine"; or an address with a sha256.
-        pretrained: False gives the same network with random weights; nothing else does.
-        num_classes: adds a dense head, new and random, to be trained: logits. None or
-            0 gives the features.
-        pooling: "avg", the vector that the paper uses ("pooled"); None, the last map.
-        in_chans: channels of the images, if not those it was trained on. 1 is gray,
-            shown as RGB: as if the first kernels were summed over their channels. For n
-            the kernels are repeated, R, G, B, R ..., and scaled by 3 / n.
-        features_only: gives a dict of features by name, from the first to the last.
-        out_indices: which of them: an int, the last so many maps; ints, places among
-            the maps, from the end if negative; names, also "pooled".
-        input_size: a side, or (height, width), that is then the only one.
-        trainable: False freezes all of it; batch norms then only infer.
-        dtype: Keras' name or policy: "bfloat16", "mixed_bfloat16", "float16" ...
-        checkpoint: the path of a published file that you have, for models whose card
-            names a converter.
-        accept_license: True says that you know the licence; without, one that forbids
-            commercial use is told of.
-        cache_dir, offline: where fetched models lie; whether none may be fetched.
-        allow_http: True lets a file come by plain http, too; its sha256 is checked.
-        revision: an older one, by its number.
-        verify: False leaves checksums, and the test of the model's answer, undone.
-        registry: the folder to look in, in place of the usual ones.
-
-    Returns:
-        The model; its `card` says all that is known of it. It refuses arrays that
-        cannot be RGB in [0, 1]; of a dataset given to `fit` or `predict` it sees shape
-        and dtype alone, so look at one batch of yours first: `model(batch)`.
+    It has the same and four more, with which it gives the method: what reads a model
+    never sees one.
     """
     _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
     if checkpoint is not None:
@@ -138,9 +111,12 @@ def stored(entry, pretrained=True, dtype=None):
             "or fetch it again."
         )
     if pretrained and missing:
+        beside = entry.path.parent.glob(f"{entry.card.bare}.*/{weights.name}")
+        tags = sorted(file.parent.name.partition(".")[2] for file in beside)
         raise MissingFile(
-            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Give "
-            "pretrained=False for random ones, or take a model of "
+            f"No pretrained weights exist for {entry.card.name} in {entry.path}. Tags "
+            f"of {entry.card.bare} that have some there: {', '.join(tags) or 'none'}. "
+            "Give pretrained=False for random ones, or take a model of "
             f"sslzoo.list_pretrained('{entry.card.bare}*')."
         )
     backbone = architecture(config.read_text(), dtype, config)
@@ -231,7 +207,10 @@ def fill(backbone, path):
         # Keras checks every layer, but passes over arrays of layers that it lacks.
         there, wanted = _arrays(path), len(backbone.variables)
         if there != wanted:
-            raise ValueError(f"it has {there} arrays, the model {wanted}")
+            raise ValueError(
+                f"it has {there} arrays, and {backbone.name} has {wanted}; so it is "
+                "damaged, or of another network"
+            )
         backbone.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]

@@ -3,33 +3,38 @@
 Keras takes nearly anything, and the answer looks like features: of pixels from 0 to
 255, of bytes, of gray images, of NaN. Shape and dtype are known while a graph is
 traced, too, and to look at them costs nothing when it runs; at pixels, only where
-there are any yet. So `fit` and the like look at arrays before they begin. At what a
-dataset or a generator will give nobody looks beforehand: to ask one for a batch draws
-from its random numbers, or takes the batch away. Of those, shape and dtype alone are
-checked; that pixels go from 0 to 255 is seen by `model(batch)` of one batch.
+there are any yet. So `fit` and the like look at arrays before they begin. To ask a
+dataset for a batch beforehand would draw from its random numbers, or take the batch
+away: one of tf.data is looked at as it gives its batches. Of a generator shape and
+dtype alone are checked; its pixels are looked at by `model(batch)` of one batch.
 """
+
+import contextlib
 
 import keras
 
 from sslzoo.errors import BadInput
 from sslzoo.zoo import input as inputs
 
-LOOKED_AT = 64  # Images of an array whose pixels `fit` and the like look at.
+LOOKED_AT = 64  # Images of an array whose pixels `fit` and the like look at,
+OF_A_BATCH = 8  # and of each batch of a dataset: one is one too many from 0 to 255.
 
 
 @keras.saving.register_keras_serializable("sslzoo")
 class ZooModel(keras.Model):
     """What `load` gives: a functional model of images.
 
-    Arrays are looked at before `fit`, `evaluate` and `predict` begin, datasets are not.
+    Arrays are looked at before `fit`, `evaluate` and `predict` begin, datasets of
+    tf.data while they run.
     """
 
     def __call__(self, inputs, *args, **options):
         return answer(super().__call__, self.input_shape, inputs, *args, **options)
 
     def predict(self, x, *args, **options):
-        if not hasattr(x, "shape"):  # A dataset, which is looked at as it is traced.
-            return super().predict(x, *args, **options)
+        if not hasattr(x, "shape"):
+            with _watched(x) as (x,):
+                return super().predict(x, *args, **options)
         check(x, self.input_shape)
         if len(x):
             return super().predict(x, *args, **options)
@@ -40,11 +45,15 @@ class ZooModel(keras.Model):
         some = held_out[:1] if isinstance(held_out, (tuple, list)) else ()
         for images in (x, *some):
             check_first(images, self.input_shape)
-        return super().fit(x, *args, **options)
+        with _watched(x, held_out) as (x, held_out):
+            if held_out is not None:
+                options["validation_data"] = held_out
+            return super().fit(x, *args, **options)
 
     def evaluate(self, x=None, *args, **options):
         check_first(x, self.input_shape)
-        return super().evaluate(x, *args, **options)
+        with _watched(x) as (x,):
+            return super().evaluate(x, *args, **options)
 
     def train_on_batch(self, x, *args, **options):
         check_first(x, self.input_shape)
@@ -57,6 +66,44 @@ class ZooModel(keras.Model):
     def predict_on_batch(self, x):
         check_first(x, self.input_shape)
         return super().predict_on_batch(x)
+
+
+@contextlib.contextmanager
+def _watched(*given):
+    """`given`, where each dataset of tf.data looks at the pixels that it gives.
+
+    An error that it raises from within TensorFlow comes out of the block as it is.
+    """
+    errors = []
+    try:
+        yield [_watching(each, errors) for each in given]
+    except Exception:
+        if errors:
+            raise errors[0] from None
+        raise
+
+
+def _watching(data, errors):
+    if not (hasattr(data, "element_spec") and hasattr(data, "map")):
+        return data
+    import tensorflow as tf  # Whoever gives such a dataset has it.
+
+    def look(pixels):
+        try:
+            inputs.check_range(pixels)
+        except BadInput as error:
+            errors.append(error)
+            raise
+        return True
+
+    def looked_at(images, *others):
+        if isinstance(images, tf.Tensor) and images.dtype.is_floating:
+            seen = tf.numpy_function(look, [images[:OF_A_BATCH]], tf.bool)
+            with tf.control_dependencies([seen]):
+                images = tf.identity(images)
+        return (images, *others) if others else images
+
+    return data.map(looked_at)
 
 
 def answer(call, shape, images, *args, **options):

@@ -352,6 +352,14 @@ def _unknown(name, known, indexes):
             f"Model {bare!r} has no tag {tag!r}.{nearest(tag, tags)} "
             f"It has: {', '.join(tags)}."
         )
+    method, _, arch = bare.lower().rpartition("_")
+    others = sorted(n for n in known if method and _bare(n).endswith(f"_{arch}"))
+    if others and bare.lower() not in map(_bare, others):
+        return UnknownName(
+            f"Unknown model {name!r}. There is {arch} of other methods, whose weights "
+            f"do not stand for those of {method}: {', '.join(others)}. To load a "
+            f"directory pass './{name}'."
+        )
     close = difflib.get_close_matches(bare.lower(), {_bare(n) for n in known}, n=3)
     method = bare.partition("_")[0].lower()
     near = any(n.startswith(method) for n in known)

@@ -107,6 +107,7 @@ def named(results, about):
                 for protocol, found in protocols.items()
             }
             for data, protocols in results.items()
+            if data != "made"  # When, where, and by which command.
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise _no_results(error) from None

@@ -1,7 +1,8 @@
 """What a value out of JSON must look like, and the words for one that does not.
 
 A shape is one of the kinds below; `[shape]`, a list of such; `{"name": shape}`, an
-object with these names at least; `OrNull(shape)`; and in an object `Maybe(shape)`.
+object with these names at least; `Each(shape)`, an object of such, by any names;
+`OrNull(shape)`; and in an object `Maybe(shape)`.
 """
 
 import dataclasses
@@ -38,6 +39,13 @@ class OrNull:
 
 
 @dataclasses.dataclass(frozen=True)
+class Each:
+    """An object with any names, all of whose values are of one shape."""
+
+    shape: object
+
+
+@dataclasses.dataclass(frozen=True)
 class Maybe:
     """What may be left out of its object."""
 
@@ -64,6 +72,8 @@ def _fits(value, shape):
         return _FITS[shape](value)
     if isinstance(shape, list):
         return isinstance(value, list)
+    if isinstance(shape, Each):
+        return isinstance(value, dict) and all(map(_is_text, value))
     return isinstance(value, dict) and all(name in value for name in _needed(shape))
 
 
@@ -71,6 +81,8 @@ def _parts(value, shape, place):
     """(value, shape, place) of each part."""
     if isinstance(shape, list):
         return [(one, shape[0], f"{place}[{i}]") for i, one in enumerate(value)]
+    if isinstance(shape, Each):
+        return [(one, shape.shape, f"{place}.{n}") for n, one in value.items()]
     if isinstance(shape, dict):
         return [
             (value[n], one.shape if isinstance(one, Maybe) else one, f"{place}.{n}")
@@ -85,6 +97,8 @@ def _words(shape):
         return shape
     if isinstance(shape, list):
         return "a list"
+    if isinstance(shape, Each):
+        return OBJECT
     names = ", ".join(_needed(shape))
     return f"{OBJECT} with {names}" if names else OBJECT
 

@@ -74,6 +74,37 @@ def test_two_replicas_normalise_with_the_global_batch(two_replicas):
     np.testing.assert_allclose(layer.moving_variance, alone.moving_variance, rtol=1e-5)
 
 
+def test_replicas_agree_where_the_variance_is_small_beside_the_mean(two_replicas):
+    """E[x^2] - E[x]^2 of such numbers has no digit left in float32."""
+    images = np.random.default_rng(1).normal(1000, 1, (8, 4)).astype("float32")
+
+    def moved(strategy, shares):
+        with strategy.scope():
+            layer = layers.BatchNorm(momentum=0)
+            layer.build((None, 4))
+
+        @tf.function
+        def step(batch):
+            return layer(batch, training=True)
+
+        outputs = strategy.run(step, args=(shares(strategy, images),))
+        outputs = np.concatenate(strategy.experimental_local_results(outputs))
+        return outputs, np.asarray(layer.moving_variance)
+
+    def halves(strategy, images):
+        def half(context):
+            i = context.replica_id_in_sync_group
+            return tf.constant(images[4 * i : 4 * i + 4])
+
+        return strategy.experimental_distribute_values_from_function(half)
+
+    outputs, variance = moved(two_replicas, halves)
+    np.testing.assert_allclose(variance, images.astype("float64").var(0), rtol=1e-4)
+    alone, _ = moved(tf.distribute.get_strategy(), lambda _, x: tf.constant(x))
+    # 1000 in float32 is known to 6e-5.
+    np.testing.assert_allclose(outputs, alone, atol=1e-3)
+
+
 def test_it_keeps_half_precision_and_statistics_in_full():
     layer = layers.BatchNorm(dtype="mixed_bfloat16")
     out = layer(tf.ones((4, 2, 2, 3)), training=True)

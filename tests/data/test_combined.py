@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from sslzoo import recipe, watch
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream, training_batches
 from sslzoo.data.quarantine import Quarantine
@@ -50,6 +51,17 @@ def test_cached_keeps_pixels_labels_and_fingerprint():
     assert seen[-1] == (200, 200) and [done for done, _ in seen] == sorted(
         done for done, _ in seen
     )
+
+
+def test_who_watches_is_told_of_images_decoded_below_a_recipe():
+    seen = []
+    with watch.by(lambda *told: seen.append(told)):
+        knobs = dict(data="synthetic:80", test="synthetic:3", batch_size=4)
+        recipe.load("byol_r18w16_cifar10", **knobs)
+    assert seen[-1] == (3, 3) and (80, 80) in seen
+    before = len(seen)
+    sources.cached(sources.from_spec("synthetic:3"))  # Nobody watches now.
+    assert len(seen) == before
 
 
 def test_cached_keeps_images_of_several_sizes(tmp_path):

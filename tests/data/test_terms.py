@@ -13,7 +13,7 @@ from sslzoo.data import sources, terms
         ("npz:cifar10_jpeg.npz", "CIFAR-10 (JPEG copies)"),
         ("tfds:cifar10/train", "CIFAR-10, train"),
         ("tfds:cifar10:3.0.2/train[:10%]", "CIFAR-10, train[:10%]"),
-        ("tfds:imagenette@160px-v2/validation", "Imagenette, validation"),
+        ("tfds:imagenette/160px-v2/validation", "Imagenette, validation"),
         ("tfds:imagenette/160px-v2/train", "Imagenette, train"),
         ("tfds:imagenet2012/train", "ImageNet, train"),
         ("toyworld:test?count=5&size=64", "toy world, test"),

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from sslzoo import backbones
@@ -104,6 +105,10 @@ def test_paths_arrays_and_sources_are_images_too(model, photos):
         (noise(0, 16, 16, 3), "no images"),
         ([], "no images"),
         ({"images": noise(2, 16, 16, 3)}, "no images in {'images'"),
+        (
+            tf.data.Dataset.from_tensors(noise(2, 16, 16, 3)),
+            r"a dataset have no names. sslzoo.load\(NAME\).predict\(dataset\)",
+        ),
         (noise(2, 16, 16, 3) / 255 - 1, "divide those of"),
         (noise(16, 16, 3), "is expected"),
     ],
@@ -111,6 +116,14 @@ def test_paths_arrays_and_sources_are_images_too(model, photos):
 def test_arrays_that_are_no_images_are_refused(model, images, words):
     with pytest.raises(BadInput, match=words):
         features(model, images)
+
+
+def test_pictures_of_pillow_are_images_too(model):
+    """Alone or in a list, with transparency or without."""
+    picture = Image.fromarray(noise(20, 16, 3))
+    expected = features(model, np.asarray(picture)[None]).vectors
+    for given in (picture, [picture], picture.convert("RGBA")):
+        np.testing.assert_allclose(features(model, given).vectors, expected, rtol=1e-5)
 
 
 def test_maps_are_averaged_over_their_places(model, photos):

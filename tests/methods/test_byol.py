@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from sslzoo.backbones.tiny import tiny
+from sslzoo.errors import BadInput
 from sslzoo.methods import byol
 from sslzoo.methods.byol import BYOL
 from sslzoo.optim.lars import LARS
@@ -224,6 +225,33 @@ def test_half_precision_keeps_its_losses_and_variables_in_full(batch):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_float16_cannot_take_is_not_taken_by_the_target_either(
+    batch, accumulate
+):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        method = make(accumulate=accumulate, base_tau=0.5)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    scale = method.optimizer.dynamic_scale
+
+    def after_a_step():
+        for _ in range(accumulate):
+            method.train_step(batch)
+        return kernels(method.projector), kernels(method.target_projector)
+
+    before = kernels(method.projector), kernels(method.target_projector)
+    scale.assign(2.0**126)  # A gradient times this is more than any number.
+    for old, new in zip(before, after_a_step()):
+        np.testing.assert_array_equal(old[0], new[0])
+    assert float(scale) == 2.0**125 and int(method.optimizer.iterations) == 0
+    scale.assign(2.0**10)
+    for old, new in zip(before, after_a_step()):
+        assert np.isfinite(new[0]).all() and abs(old[0] - new[0]).max() > 0
+    assert int(method.optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
 def test_xla_compiles_the_whole_step_to_the_same_step(batch, accumulate):
     """Within what float32 rounds off when sums are ordered otherwise."""
 
@@ -256,6 +284,18 @@ def test_fit_takes_a_dataset_of_plain_images():
     single = tf.data.Dataset.from_tensor_slices(images)
     method.fit(single, batch_size=4, verbose=0)
     assert int(method.optimizer.iterations) == 8
+
+
+def test_fit_takes_no_floats_from_0_to_255():
+    """Which is what `image_dataset_from_directory` gives."""
+    images = np.random.default_rng(0).uniform(0, 255, (4, 20, 24, 3))
+    data = tf.data.Dataset.from_tensor_slices(images.astype("float32"))
+    method = make()
+    before = method.get_weights()
+    with pytest.raises(BadInput, match="as it seems, 0 to 255. Divide by 255"):
+        method.fit(data.batch(4), verbose=0)
+    for old, new in zip(before, method.get_weights()):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_fit_says_what_it_takes():

@@ -1,4 +1,5 @@
 import io
+import re
 import types
 
 import numpy as np
@@ -107,6 +108,15 @@ def test_an_epoch_is_one_line_with_all_that_was_measured():
     )
 
 
+def test_images_that_could_not_be_read_are_told_at_each_epoch_and_at_the_end():
+    words = progress.epoch_line(ROW, {**TIMING, "bad_images": 3})
+    assert words.endswith("linear 52.2 %  3 unreadable  2140 images/s")
+    for bad in (0, 3):
+        file = io.StringIO()
+        progress.result_table({"probes": {}, "bad_images": bad}, file)
+        assert ("could not be read: 3" in file.getvalue()) == bool(bad)
+
+
 def test_the_untrained_network_is_called_so():
     row = {"epoch": 0, "step": 0, "probes": {"shapes": {"knn": 0.25, "linear": 0.5}}}
     words = progress.epoch_line(row, {"epoch": 0})
@@ -193,3 +203,26 @@ def test_a_ladder_shows_mean_and_interval_of_runs_in_percent():
     progress.ladder_table({"cifar10": {"knn": {**row, "runs": [0, 0, 0]}}}, file)
     said = file.getvalue()
     assert "43.7 [43.1, 44.3]" in said and "32.9" in said and "Runs: 3" in said
+
+
+def test_a_count_is_drawn_twice_a_second_and_at_its_end(terminal):
+    clock = Clock()
+    count = progress.Count("images read", file=terminal, clock=clock)
+    assert terminal.getvalue() == ""  # Work may need no bar.
+    for done in range(1, 101):
+        clock.now += 0.1
+        count(done, 100)
+    drawn = {int(n) for n in re.findall(r"(\d+)/100 images read", terminal.getvalue())}
+    assert {1, 100} <= drawn and 15 <= len(drawn) <= 25
+    count.close()
+
+
+def test_a_count_says_nothing_to_a_log_nor_when_asked_not_to(terminal):
+    log = io.StringIO()
+    for count in (
+        progress.Count("images read", file=log),
+        progress.Count("images read", quiet=True, file=terminal),
+    ):
+        count(1, 2)
+        count.close()
+    assert log.getvalue() == terminal.getvalue() == ""

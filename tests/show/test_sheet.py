@@ -1,5 +1,7 @@
 """Contact sheets, and the toy world's pictures as files."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,8 @@ from sslzoo.data import sources
 from sslzoo.data.toyworld import ToyWorld
 from sslzoo.errors import BadInput, CannotWrite
 from sslzoo.show import sheet
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def test_the_folder_holds_the_test_pictures_each_in_that_of_its_class(tmp_path):
@@ -67,3 +71,15 @@ def test_a_sheet_has_a_place_for_each_picture(tmp_path):
     page = np.asarray(Image.open(path))
     assert (page == [255, 0, 0]).all(-1).sum() == 80
     assert (page == [0, 0, 255]).all(-1).sum() == 160
+
+
+def test_the_picture_of_the_docs_is_what_the_command_draws(command, tmp_path):
+    """Within one level: another NumPy may round otherwise."""
+    code, out, err = command("sheet", "--out", tmp_path / "toyworld.png")
+    assert code == 0 and out.strip() == str(tmp_path / "toyworld.png"), err
+    ours, theirs = (
+        np.asarray(Image.open(path)).astype(int)
+        for path in (out.strip(), ROOT / "docs" / "toyworld.png")
+    )
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1, "sslzoo sheet --out docs/toyworld.png"

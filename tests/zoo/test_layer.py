@@ -82,6 +82,36 @@ def test_it_can_be_thawed_for_the_last_epochs(tiny):
     assert not layer.trainable_weights
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_within_a_model_of_the_user_it_takes_no_numbers_from_0_to_255(tiny, dtype):
+    """As `image_dataset_from_directory` gives them, were they not divided.
+
+    Nor bytes: Keras makes floats of them, unless it is told to expect bytes.
+    """
+    images, labels = toy_task(8)
+    images = np.round(images * 255).astype(dtype)
+    model = classifier(FeatureLayer(tiny, trainable=True))
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    for call, given in ((model.fit, [data]), (model.evaluate, [images, labels])):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Divide by 255; or"):
+            call(*given, verbose=0)
+
+
+def test_a_model_that_begins_with_bytes_scales_them(tiny):
+    images = np.round(noise(2, 16, 16, 3) * 255).astype("uint8")
+    layer = FeatureLayer(tiny)
+    model = keras.Sequential([keras.Input((None, None, 3), dtype="uint8"), layer])
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found, layer(np.float32(images) / 255), rtol=1e-4)
+
+
+def test_a_model_with_it_is_exported_as_any_other(tiny, tmp_path):
+    model, images = sequential(FeatureLayer(tiny)), noise(2, 16, 16, 3)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(images), model(images), rtol=1e-5)
+
+
 def test_gradients_reach_the_images_through_a_frozen_layer(tiny):
     layer, images = FeatureLayer(tiny), tf.constant(noise(1, 16, 16, 3))
     with tf.GradientTape() as tape:

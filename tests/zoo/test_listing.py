@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from sslzoo.errors import MissingFile
 from sslzoo.zoo import card as cards
 from sslzoo.zoo import listing
+from sslzoo.zoo.load import load
 
 INTERVAL = {"mean": 0.437, "low": 0.431, "high": 0.443}
 
@@ -40,7 +42,7 @@ def card(name, weights="Apache-2.0", parameters=1_000_000, **values):
 def registry(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cards")
     for one in (
-        card("byol_r18.in1k_ep40"),
+        card("byol_r18.in1k_ep40", source=fetched()),
         card("byol_r152.in1k_ep300", parameters=60_000_000),
         card("byol_r50.in1k_ep300", default=True, measured=[measured()]),
         card("byol_r50.in1k_ep1000_deepmind", "CC-BY-NC-4.0", source=published()),
@@ -64,6 +66,10 @@ def measured():
 
 def published():
     return {"url": "https://host/x.pkl", "sha256": "0", "converter": "deepmind"}
+
+
+def fetched():
+    return {"url": "https://host/x.zip", "sha256": "0" * 64}
 
 
 def unfetched():
@@ -107,9 +113,21 @@ def test_filters_narrow_them(registry, filters, names):
 
 def test_pretrained_are_those_whose_weights_can_be_had(registry):
     found = listing.list_pretrained(registry=registry)
-    assert len(found) == 4 and "split_brain_alexnet.in1k_zhang" not in found
+    assert found == [
+        "byol_r18.in1k_ep40",
+        "byol_r50.in1k_ep300",
+        "byol_r152.in1k_ep300",
+    ]
     assert listing.is_pretrained("byol_r50", registry=registry)
-    assert not listing.is_pretrained("split_brain_alexnet", registry=registry)
+    for name in ("byol_r50.in1k_ep1000_deepmind", "split_brain_alexnet"):
+        assert not listing.is_pretrained(name, registry=registry)
+
+
+def test_of_what_waits_for_a_converter_load_says_so(registry):
+    """Those that are not counted as pretrained are those that cannot be loaded."""
+    name = "byol_r50.in1k_ep1000_deepmind"
+    with pytest.raises(MissingFile, match="by the converter 'deepmind', which this"):
+        load(name, registry=registry, verify=False)
 
 
 def test_a_model_is_one_with_or_without_its_tag(registry):

@@ -190,6 +190,51 @@ def test_it_is_cloned_saved_and_made_a_part_of_models_as_any_other(model, tmp_pa
     )
 
 
+DATASETS = {  # Ways to give a model a dataset, of pairs or of images.
+    "fit": lambda model, data: model.fit(data, verbose=0),
+    "validation": lambda model, data: model.fit(
+        data.take(1), validation_data=data, verbose=0
+    ),
+    "evaluate": lambda model, data: model.evaluate(data, verbose=0),
+    "predict": lambda model, data: model.predict(data, verbose=0),
+    "predict, images": lambda model, data: model.predict(
+        data.map(lambda images, _: images), verbose=0
+    ),
+}
+
+
+@pytest.mark.parametrize("way", DATASETS.values(), ids=DATASETS)
+def test_pixels_of_a_dataset_are_looked_at_as_they_come(zoo, way):
+    model = load("byol_tiny", registry=zoo, num_classes=3)
+    model.compile("sgd", "mse")
+    good, targets = noise(2, 16, 16, 3), np.zeros((2, 3), np.float32)
+
+    def dataset(second):
+        first = tf.data.Dataset.from_tensors((good, targets))
+        return first.concatenate(tf.data.Dataset.from_tensors((second, targets)))
+
+    with pytest.raises(BadInput, match="0 to 255.*divide by 255"):
+        way(model, dataset(good * 255))
+    way(model, dataset(good))
+    way(model, dataset(good).map(lambda x, y: (tf.cast(x * 255, tf.uint8), y)))
+
+
+def test_a_dataset_of_names_and_an_error_of_its_own_are_let_through(model):
+    def fail():
+        yield noise(2, 16, 16, 3)
+        raise RuntimeError("the disk is gone")
+
+    spec = tf.TensorSpec((None, 16, 16, 3))
+    broken = tf.data.Dataset.from_generator(fail, output_signature=spec)
+    with pytest.raises(tf.errors.OpError, match="the disk is gone"):
+        model.predict(broken, verbose=0)
+    images = noise(2, 16, 16, 3)
+    named = tf.data.Dataset.from_tensors({model.inputs[0].name: images})
+    np.testing.assert_allclose(
+        model.predict(named, verbose=0), model(images), rtol=1e-5
+    )
+
+
 def test_bad_images_in_a_dataset_are_refused_where_they_are_traced(model):
     data = tf.data.Dataset.from_tensors(noise(2, 16, 16, 4))
     with pytest.raises(BadInput, match="in_chans=4"):

@@ -132,6 +132,28 @@ def test_a_recipe_and_its_knobs_are_of_one_revision(models, fill, monkeypatch):
     assert sslzoo.load_recipe("byol_tiny.a", registry=models) == (7, 7)
 
 
+@pytest.mark.parametrize(
+    "name, learned",
+    [
+        ("cifar10_ep8", "50,000 images of CIFAR-10 (JPEG copies), train"),
+        ("imagenette96_ep200", "3,000 images of Imagenette (4,000 of its photographs)"),
+    ],
+)
+def test_a_shipped_recipe_says_what_images_it_lacks(
+    name, learned, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    name = f"byol_r18w16.{name}"
+    with pytest.raises(MissingFile) as caught:
+        sslzoo.load_recipe(name)
+    said = str(caught.value)
+    assert "asked for by data=npz:" in said and " and test=npz:" in said
+    assert f"{name} learned from {learned}" in said
+    images = "synthetic:512"
+    plan = sslzoo.load_recipe(name, data=images, test="synthetic:8", epochs=1)
+    assert plan.steps == 2
+
+
 def test_a_model_without_a_recipe_says_who_made_it(zoo):
     with pytest.raises(MissingFile, match="has no recipe; it was made by: tests"):
         sslzoo.load_recipe("byol_tiny", registry=zoo)

@@ -1,0 +1,77 @@
+"""A run whose images all come out the same: it is seen, said, and can be stopped."""
+
+import json
+
+import pytest
+
+from sslzoo import health
+
+# What keeps BYOL from collapsing is taken away: the target is the network itself (tau
+# 0), and there may be no predictor.
+RECIPE = """
+import keras
+
+from sslzoo.backbones import tiny
+from sslzoo.data import sources
+from sslzoo.data.pipeline import Stream
+from sslzoo.methods import byol
+from sslzoo.recipe import Recipe
+
+
+class NoPredictor(byol.BYOL):
+    def predict_from(self, pooled, training=True):
+        return self.projector(pooled, training=training)
+
+
+def recipe(predictor=False, epochs=12):
+    source = sources.from_spec("toyworld:train?count=16&size=32")
+    example = byol.example(32)
+    kind, steps = (byol.BYOL if predictor else NoPredictor), 2 * epochs
+    heads = dict(hidden=16, outputs=8, fresh_target=False)
+    return Recipe(
+        streams=Stream(source, example, 8),
+        method=lambda: kind(tiny.tiny(), steps, example, base_tau=0.0, **heads),
+        optimizer=lambda: keras.optimizers.SGD(0.1 if predictor else 10.0),
+        steps=steps,
+    )
+"""
+
+
+@pytest.fixture
+def train(command, tmp_path):
+    (tmp_path / "mine.py").write_text(RECIPE)
+
+    def run(*words):
+        path = tmp_path / "run"
+        return *command("train", tmp_path / "mine.py", *words, "--workdir", path), path
+
+    return run
+
+
+# Keras sees that the predictor learns nothing, and is right.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_a_run_that_collapses_says_so_and_stops(train):
+    code, _, err, path = train("--on-collapse", "stop")
+    assert code == 1
+    assert "All images have nearly the same projection: spread 0.0" in err
+    assert "Check that the predictor is there" in err
+    assert err.splitlines()[-1].endswith("To go on all the same: --on-collapse warn.")
+    rows = [json.loads(row) for row in (path / "history.jsonl").open()]
+    assert 2 < len(rows) < 13 and rows[0]["health"]["std"] > 0.5
+    assert rows[-1]["loss"] < 0.05  # Which a loss alone would call a success.
+    assert not (path / "result.json").exists()
+    code, _, err, _ = train("--on-collapse", "stop")
+    assert code == 1 and "All images have nearly the same" in err
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_a_run_that_collapses_may_go_on(train):
+    code, out, err, _ = train("--json")
+    assert code == 0 and err == "" and json.loads(out)["health"]["std"] < 0.05
+
+
+def test_the_same_run_with_its_predictor_does_not_collapse(train):
+    code, _, err, path = train("predictor=true", "--on-collapse", "stop")
+    rows = [json.loads(row) for row in (path / "history.jsonl").open()]
+    assert code == 0 and not health.diagnose([row["health"] for row in rows])
+    assert rows[-1]["health"]["std"] > 0.3 and "nearly the same" not in err

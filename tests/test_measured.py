@@ -1,0 +1,156 @@
+"""docs/measured.md says what the records beside it say, to each digit that it shows."""
+
+import json
+import pathlib
+import re
+import statistics
+
+import pytest
+
+from sslzoo import recipe
+
+DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+RECORDS = {path.stem: json.loads(path.read_text()) for path in DOCS.glob("*/*.json")}
+RUNS = {name: found for name, found in RECORDS.items() if "made" in found}
+RATIOS = {name: found for name, found in RECORDS.items() if "ratio" in found}
+PAGE = (DOCS / "measured.md").read_text()
+PROSE = " ".join(PAGE.split())
+
+
+def rows(column):
+    """The rows of the table that has this column, as {column: cell}."""
+    lines = iter(PAGE.splitlines())
+    for line in lines:
+        if line.startswith("|") and column in cells(line):
+            next(lines)
+            body = []
+            for row in lines:
+                if not row.startswith("|"):
+                    return body
+                body.append(dict(zip(cells(line), cells(row))))
+    raise AssertionError(f"no table has a column {column!r}")
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def shown(value, like):
+    """The value with as many digits after its point as the figure `like`."""
+    return f"{value:.{len(like.partition('.')[2])}f}"
+
+
+def percent(value):
+    return f"{100 * value:.1f}"
+
+
+def only(found):
+    """The one set of images of a record."""
+    (images,) = (name for name in found if name != "made")
+    return images
+
+
+def recipe_of(found):
+    (name,) = {run["command"].split()[2] for run in found["made"]["runs"].values()}
+    return name
+
+
+def test_each_record_is_of_one_kind_and_is_spoken_of():
+    assert RUNS.keys() | RATIOS.keys() == RECORDS.keys() and RUNS and RATIOS
+    for name in RECORDS:
+        assert f"(measured/{name}.json)" in PAGE
+
+
+def test_each_record_says_when_where_and_by_which_command():
+    for found in [*RATIOS.values(), *(found["made"] for found in RUNS.values())]:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+        assert "cores" in found["machine"]
+        assert re.match(r"(sslzoo|python tools/compare.py) ", found["command"])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_table_of_runs_has_how_they_ended(name):
+    found, images = RUNS[name], only(RUNS[name])
+    (row,) = (r for r in rows("kNN-20, random") if f"`{recipe_of(found)}`" in r["run"])
+    ended = [run["ended"][images] for run in found["made"]["runs"].values()]
+    assert row["seeds"] == str(len(ended))
+    for protocol, column in (("knn", "kNN-20"), ("linear", "linear")):
+        for of in ("random", "trained"):
+            mean = statistics.mean(each[of][protocol] for each in ended)
+            assert row[f"{column}, {of}"] == percent(mean), (protocol, of)
+
+
+def test_the_table_of_runs_has_no_others():
+    assert len(rows("kNN-20, random")) == len(RUNS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_evaluate_gave_is_told_as_it_is_recorded(name):
+    """In the sentence that ends with the link to the record."""
+    before, _, _ = PROSE.partition(f"(measured/{name}.json)")
+    sentence = before.rpartition("by `sslzoo evaluate`")[2]
+    found = RUNS[name][only(RUNS[name])]
+    for protocol in found:
+        assert percent(found[protocol]["trained"]["mean"]) in sentence
+    told = set(re.findall(r"\d+\.\d", sentence))
+    known = {
+        percent(value)
+        for protocol in found.values()
+        for of in ("trained", "random")
+        for key in ("mean", "low", "high")
+        if (value := protocol[of][key]) is not None
+    }
+    assert told <= known
+
+
+SEVERAL = [name for name, found in RUNS.items() if len(found["made"]["runs"]) > 1]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_seeds_that_are_told_one_by_one_are_those_of_the_runs(name):
+    """'48.5, 53.1, 70.9 by kNN' and the like, of runs of several seeds."""
+    images = only(RUNS[name])
+    ended = [run["ended"][images] for run in RUNS[name]["made"]["runs"].values()]
+    for protocol in ("knn", "linear"):
+        seeds = sorted(percent(each["trained"][protocol]) for each in ended)
+        assert ", ".join(seeds) in PROSE
+
+
+def test_every_run_is_well_above_random_features():
+    """By eight points at least, each seed by itself; of the toy world, as is said."""
+    least = {}
+    for name, record in RUNS.items():
+        found = record[only(record)].values()
+        least[name] = min(min(each["difference"]["values"]) for each in found)
+    assert min(least.values()) >= 0.08
+    points = re.search(r"each run gains (\d+) points or more", PROSE)
+    assert int(points[1]) == int(100 * least["byol_r18w16_toyworld"])
+
+
+def test_the_toy_world_was_measured_as_its_recipe_stands():
+    """The settings of its first five minutes: no knob but the seed."""
+    for run in RUNS["byol_r18w16_toyworld"]["made"]["runs"].values():
+        _, _, name, *words = run["command"].split()
+        knobs = words[: words.index("--workdir")]
+        assert all(word.startswith("seed=") for word in knobs)
+        epochs = recipe.knobs_of(recipe.find(name))["epochs"]
+        (row,) = (r for r in rows("kNN-20, random") if f"`{name}`" in r["run"])
+        assert f"{epochs} epochs" in row["run"]
+
+
+@pytest.mark.parametrize("row", rows("record"), ids=lambda row: row["record"])
+def test_each_ratio_to_a_peer_is_that_of_its_record(row):
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    found = RATIOS[name]
+    assert row["ratio"] == shown(found["ratio"], row["ratio"])
+    turns = [ours / peer for ours, peer in zip(found["ours"], found["peer"])]
+    assert statistics.median(turns) == pytest.approx(found["ratio"])
+
+
+def test_what_is_said_of_single_turns_and_objectives_is_recorded():
+    step = RATIOS["step-bf16"]
+    turns = [ours / peer for ours, peer in zip(step["ours"], step["peer"])]
+    assert f"turns gave {min(turns):.2f} to {max(turns):.2f}" in PROSE
+    ends = RATIOS["linear"]["objectives"]
+    ours, peer = (statistics.median(ends[who]) for who in ("ours", "peer"))
+    assert f"objective of {ours:.2f}, scikit-learn at {peer:.2f}" in PROSE
