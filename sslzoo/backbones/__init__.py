@@ -4,7 +4,10 @@ import functools
 import inspect
 
 from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny, vgg
+from sslzoo.backbones.wrap import wrap
 from sslzoo.errors import UnknownName, nearest
+
+__all__ = ["BUILDERS", "build", "feature_info", "wrap"]
 
 BUILDERS = {
     "tiny": tiny.tiny,

@@ -11,6 +11,7 @@ What stands before the first weights, what is done to pixels, may be anything.
 import keras
 from keras import ops
 
+from sslzoo.backbones import graph
 from sslzoo.errors import BadInput
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
@@ -28,12 +29,7 @@ PLAIN = (
 
 def copied(model):
     """A twin of `model` with the same weights, and the layers of it, as a row."""
-    if not getattr(model, "inputs", None):
-        raise BadInput(
-            f"{model.name} is a {type(model).__name__}, of whose layers nothing is "
-            "known. Give a model made by keras.Model(inputs, outputs)."
-        )
-    model = keras.Model(model.input, model.output, name=model.name)
+    model = graph.functional(model)
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     return twin, row(twin)
