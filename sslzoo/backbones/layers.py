@@ -165,7 +165,9 @@ def conv(
             other; "symmetric", as Caffe and torch do, the two alike; or "valid".
         options: of Keras' Conv2D, such as `groups` and `dilation_rate`.
     """
-    if callable(kernel) and not isinstance(kernel, keras.initializers.Initializer):
+    if isinstance(kernel, keras.initializers.Initializer):
+        kernel = kernel.clone()  # One object draws the same numbers each time.
+    elif callable(kernel):
         kernel = kernel(size * size * x.shape[-1] // options.get("groups", 1))
     if padding == "symmetric":
         # Without a stride the two are one, and the one is a layer less.

@@ -16,6 +16,7 @@ from sslzoo.errors import BadInput
 WIDTHS = (64, 128, 256, 512, 512)
 CONVS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # per block
 WIDE = 4096  # of fc6 and fc7
+XAVIER = keras.initializers.VarianceScaling(1, "fan_in", "uniform")  # Caffe's
 
 
 def vgg16(
@@ -50,9 +51,8 @@ def vgg16(
     layers.known(fc6, ("same", "valid"), "fc6")
 
     def layer(x, filters, size, name, padding="same"):
-        kernel = _xavier  # Called for each layer: one initializer draws one kernel.
         x = layers.conv(
-            x, filters, size, name=name, kernel=kernel, padding=padding, bias=True
+            x, filters, size, name=name, kernel=XAVIER, padding=padding, bias=True
         )
         if norm:
             title = f"{name}_bn"
@@ -118,7 +118,3 @@ def vgg19bn(width=1.0, image_size=224, pixels="signed", channels=3, name=None):
     features["fc7"] = x = layer(x, wide, 1, "fc7")
     features["pooled"] = keras.layers.Flatten(name="pre_logits")(x)
     return keras.Model(images, features, name=name or "vgg19bn")
-
-
-def _xavier(fan_in):
-    return keras.initializers.RandomUniform(-((3 / fan_in) ** 0.5), (3 / fan_in) ** 0.5)

@@ -26,7 +26,8 @@ def wrap(model, features=None, pixels=None, name=None):
         features: {name of a feature: name of the layer that gives it}, of maps
             `[n, h, w, c]` and vectors `[n, d]`. Without, the levels of a keras-hub
             pyramid, or what the model gives. "pooled" is the one of this name, else
-            the last, a map's mean over all places.
+            the last: the mean over all places of a map, over all tokens of
+            `[n, tokens, d]`.
         pixels: what the model was trained on, of `layers.PIXELS`. Without, a name of
             keras.applications tells it; any other model is shown [0, 1].
     """
@@ -52,8 +53,9 @@ def wrap(model, features=None, pixels=None, name=None):
     inner = keras.Model(twin.inputs[0], given)
     given = inner.call(layers.pixels(images, pixels))
     pooled = given.pop("pooled", [*given.values()][-1])
-    if len(pooled.shape) == 4:
-        pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(pooled)
+    if (rank := len(pooled.shape)) > 2:
+        mean = {3: "GlobalAveragePooling1D", 4: "GlobalAveragePooling2D"}[rank]
+        pooled = getattr(keras.layers, mean)(name="pooled")(pooled)
     return keras.Model(images, {**given, "pooled": pooled}, name=name or model.name)
 
 
@@ -69,7 +71,7 @@ def _chosen(model, found, features):
 
 
 def _given(model):
-    """What the model gives, by name; a single vector is "pooled"."""
+    """What the model gives, by name; what is no map, and alone, is "pooled"."""
     if isinstance(model.output, dict):
         return model.output
     if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
@@ -79,14 +81,14 @@ def _given(model):
             "features={'pooled': LAYER}."
         )
     outputs = dict(zip(model.output_names, model.outputs))
-    if [len(x.shape) for x in model.outputs] == [2]:
+    if [len(x.shape) for x in model.outputs] in ([2], [3]):
         return {"pooled": model.outputs[0]}
     return outputs
 
 
 def _check(model, given):
     for name, x in given.items():
-        if len(x.shape) not in (2, 4):
+        if len(x.shape) not in ((2, 3, 4) if name == "pooled" else (2, 4)):
             raise BadInput(
                 f"{name} of {model.name} has the shape {list(x.shape)}: neither a map "
                 "[n, h, w, c] nor a vector [n, d]. Say which layers give some: "

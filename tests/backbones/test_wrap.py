@@ -109,6 +109,15 @@ def test_a_vector_is_what_is_pooled():
     np.testing.assert_allclose(wrapped(images)["pooled"], model(images), rtol=1e-5)
 
 
+def test_tokens_are_averaged():
+    """As transformers have them; a feature by itself they cannot be."""
+    model, images = tokens(), pictures(2, 8, 8, 3)
+    wrapped = backbones.wrap(model)
+    assert list(wrapped.output) == ["pooled"]
+    expected = np.mean(model(images), axis=1)
+    np.testing.assert_allclose(wrapped(images)["pooled"], expected, rtol=1e-5)
+
+
 def test_several_outputs_keep_their_names():
     images = keras.Input((16, 16, 1))
     x = layers.Conv2D(2, 3, name="a")(images)
@@ -197,7 +206,16 @@ REFUSED = {
         {},
         "begins with a keras.Input",
     ),
-    "tokens": (tokens, {}, r"tokens of vit .*\[None, 16, 5\].*features="),
+    "tokens": (
+        tokens,
+        {"features": {"tokens": "tokens"}},
+        r"tokens of vit .*\[None, 16, 5\].*features=",
+    ),
+    "a number": (
+        lambda: keras.Sequential([own(), layers.Lambda(lambda x: x[:, 0, 0, 0])]),
+        {},
+        r"the shape \[None\]",
+    ),
     "probabilities": (classifier, {}, "probabilities.*include_top=False"),
     "two inputs": (two, {}, "where a backbone takes one batch of images"),
     "no such layer": (own, {"features": {"a": "frist"}}, "Did you mean 'first'"),
