@@ -19,7 +19,8 @@ THEIRS = {
 def wrap(model, features=None, pixels=None, name=None):
     """A model of keras.applications, of keras-hub, or of your own, as a backbone.
 
-    The layers are shared, not copied: what a method trains is your model.
+    The layers are shared, not copied: what a method trains is your model. Its batch
+    normalisation stays what it is: Keras' own sees the batch of one replica.
 
     Args:
         model: functional or sequential, of images `[n, h, w, channels]`.
