@@ -100,11 +100,12 @@ def test_filters_are_whitened_centroids():
     np.testing.assert_allclose(ours, centroids @ whiten.T, rtol=1e-6, atol=1e-9)
 
 
-def test_directions_that_no_patch_has_are_left_out():
-    rows = np.random.default_rng(0).normal(size=(50, 4)) * [1, 1, 1, 0]
+def test_directions_that_hardly_vary_are_left_out():
+    """Whitening would make much of them: an eigenvalue of 5e-7 here, below 1e-6."""
+    rows = np.random.default_rng(0).normal(size=(50, 4)) * [1, 1, 1, 1e-4]
     found = data_dependent.filters(rows, 4, np.random.default_rng(0))
-    assert np.abs(found[:, :3]).max() > 1e-3
-    np.testing.assert_allclose(found[:, 3], 0, atol=1e-12)
+    assert np.abs(found[:, :3]).max() > 0.01
+    assert np.abs(found[:, 3]).max() < 0.001
 
 
 def test_a_layer_with_too_few_patches_is_drawn_from_a_normal_distribution():
