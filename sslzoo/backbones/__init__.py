@@ -3,8 +3,11 @@
 import functools
 import inspect
 
-from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny
+from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny, vgg
+from sslzoo.backbones.wrap import wrap
 from sslzoo.errors import UnknownName, nearest
+
+__all__ = ["BUILDERS", "build", "feature_info", "wrap"]
 
 BUILDERS = {
     "tiny": tiny.tiny,
@@ -14,6 +17,8 @@ BUILDERS = {
     },
     "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
     "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
+    "vgg16": vgg.vgg16,
+    "vgg19bn": vgg.vgg19bn,
 }
 
 

@@ -145,12 +145,26 @@ class Gray(keras.layers.Layer):
         return (*shape[:-1], 1)
 
 
+@keras.saving.register_keras_serializable("sslzoo")
+class Flipped(keras.layers.Layer):
+    """The channels in the other order: RGB to BGR."""
+
+    def call(self, images):
+        return ops.flip(images, axis=-1)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PIXELS = {  # What networks were trained on: (x - mean) / std.
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # -1 to 1
     "unit": None,  # 0 to 1, as they come
+    "bytes": ((0, 0, 0), (1 / 255,) * 3),  # 0 to 255
+    # B, G, R of 0 to 255, their means taken away.
+    "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255,) * 3),
     "gray": ((114.451 / 255,), (1.0,)),  # the mean of R, G and B, of Larsson
 }
 
@@ -163,6 +177,8 @@ def pixels(images, kind):
     known(kind, PIXELS, "pixels")
     if kind == "gray" and images.shape[-1] == 3:
         images = Gray(name="gray")(images)
+    if kind == "caffe" and images.shape[-1] == 3:
+        images = Flipped(name="bgr")(images)
     if PIXELS[kind] is None or images.shape[-1] != len(PIXELS[kind][0]):
         return images
     return Standardize(*PIXELS[kind], name="standardize")(images)
@@ -179,7 +195,9 @@ def conv(
             other; "symmetric", as Caffe and torch do, the two alike; or "valid".
         options: of Keras' Conv2D, such as `groups` and `dilation_rate`.
     """
-    if callable(kernel) and not isinstance(kernel, keras.initializers.Initializer):
+    if isinstance(kernel, keras.initializers.Initializer):
+        kernel = kernel.clone()  # One object draws the same numbers each time.
+    elif callable(kernel):
         kernel = kernel(size * size * x.shape[-1] // options.get("groups", 1))
     if padding == "symmetric":
         # Without a stride the two are one, and the one is a layer less.

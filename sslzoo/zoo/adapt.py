@@ -4,9 +4,6 @@ import numbers
 
 from sslzoo.errors import BadInput
 
-# Layers that do the same to every channel.
-PLAIN = ("InputLayer", "Standardize", "Rescaling", "ZeroPadding2D")
-
 
 def adapted(backbone, card, channels=None, size=None):
     """The network, with its weights, and its input contract.
@@ -57,48 +54,11 @@ def _with_size(backbone, card, sides):
 
 
 def _with_channels(backbone, card, n):
-    """As timm's `adapt_input_conv`, but for what stands before the convolution.
-
-    Gray is shown as RGB. That is the sum of the kernels, and stays right behind layers
-    that treat colours differently, as standardizing does.
-    """
-    import keras
+    from sslzoo.backbones import channels
 
     if not is_whole(n) or n < 1:
         raise BadInput(f"in_chans={n!r}: give a whole number, 1 or more.")
-    *shape, old = backbone.input_shape[1:]
-    images = keras.Input((*shape, n), name="images")
-    if n == 1:
-        colours = keras.ops.repeat(images, old, axis=-1)
-        return keras.Model(images, backbone.call(colours), name=backbone.name)
-    _begins_with_a_convolution(backbone, card, n)
-
-    every = [i % old for i in range(n)]
-
-    def clone(layer):
-        config = layer.get_config()
-        if type(layer).__name__ == "Standardize":
-            for key in ("mean", "std"):
-                config[key] = [config[key][i] for i in every]
-        return type(layer).from_config(config)
-
-    twin = keras.models.clone_model(backbone, images, clone_function=clone)
-    for weight, new in zip(backbone.weights, twin.weights):
-        if weight.shape != new.shape:  # The kernel, [h, w, channels, filters].
-            weight = keras.ops.take(weight, every, axis=-2) * (old / n)
-        new.assign(weight)
-    return twin
-
-
-def _begins_with_a_convolution(backbone, card, n):
-    """Refuses networks in which the channels mean something, such as L, a and b."""
-    for layer in backbone.operations:
-        kind = type(layer).__name__
-        if kind == "Conv2D" and layer.groups == 1:
-            return
-        if kind not in PLAIN:
-            break
-    raise BadInput(
-        f"in_chans={n}: the first layers of {card.name} ({kind}) treat its channels "
-        "each in its own way, so more of them have no meaning. Only 1 can be had."
-    )
+    try:
+        return channels.with_channels(backbone, n)
+    except BadInput as error:
+        raise BadInput(f"in_chans={n}, {card.name}: {error}") from None

@@ -135,3 +135,13 @@ def test_the_initialiser_is_not_corrected_for_its_truncation():
     """Haiku's: sigma 1/sqrt(fan in), cut at two sigma, whose spread is 0.8796 of it."""
     drawn = np.asarray(layers.haiku_kernel(100)((300, 300)))
     assert abs(drawn.std() - 0.0880) < 0.0005 and abs(drawn).max() <= 0.2001
+
+
+def test_an_initializer_draws_anew_for_each_convolution():
+    """Keras' give the same numbers each time, so equal shapes would start equal."""
+    images, kernel = keras.Input((8, 8, 3)), keras.initializers.HeNormal()
+    x = layers.conv(images, 3, 3, name="first", kernel=kernel)
+    x = layers.conv(x, 3, 3, name="second", kernel=kernel)
+    model = keras.Model(images, x)
+    first, second = (model.get_layer(n).get_weights()[0] for n in ("first", "second"))
+    assert not np.allclose(first, second)
