@@ -88,8 +88,11 @@ POINTS = np.array([[0, 0, 0], [0.01, 0.02, 0.03], [0.2, 0.5, 0.8], [1, 1, 1.0]])
     "convert, points",
     [
         (color.rgb_to_lab, [*POINTS, [-0.1, 0.5, 1.1]]),  # As a resizing overshoots.
-        # Inside RGB, for at its borders it is clipped:
-        (color.lab_to_rgb, skimage.color.rgb2lab(0.9 * POINTS + 0.01)),
+        # Not at the borders of RGB, where the slope jumps; but outside, too.
+        (
+            color.lab_to_rgb,
+            [*skimage.color.rgb2lab(0.9 * POINTS + 0.01), [50, -110, 0]],
+        ),
     ],
 )
 def test_the_gradient_is_the_slope_of_the_function(convert, points):
