@@ -3,11 +3,12 @@
 import functools
 import inspect
 
-from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny
+from sslzoo.backbones import alexnet, resnet, resnet_slim, resnet_v2, tiny
 from sslzoo.errors import UnknownName, nearest
 
 BUILDERS = {
     "tiny": tiny.tiny,
+    "alexnet": alexnet.alexnet,
     **{
         f"resnet{depth}": functools.partial(resnet.resnet, depth)
         for depth in resnet.UNITS

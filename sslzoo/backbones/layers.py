@@ -149,6 +149,24 @@ class Lab(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("sslzoo")
+class Channels(keras.layers.Layer):
+    """Of the channels those from `start` on, before `stop`."""
+
+    def __init__(self, start, stop, **options):
+        super().__init__(**options)
+        self.start, self.stop = start, stop
+
+    def call(self, inputs):
+        return inputs[..., self.start : self.stop]
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.stop - self.start)
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
+
+
+@keras.saving.register_keras_serializable("sslzoo")
 class LRN(keras.layers.Layer):
     """Local response normalisation: each channel over those around it, at one place.
 
