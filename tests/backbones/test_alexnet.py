@@ -292,8 +292,11 @@ def test_every_form_is_what_the_tables_say(form, options, size, shown, reference
 
 
 def test_on_any_size_larssons_pads_as_tensorflow():
-    """At 227 pixels 4 and 4, at 224 first 3 and then 4."""
+    """Of conv1 at 227 pixels 4 and 4, at 224 first 3 and then 4; and strides divide."""
     net = alexnet("larsson", **GRAY)
+    shapes = net.compute_output_shape((1, 224, 224, 3))
+    sides = dict(zip(WIDE, (56, 28, 28, 14, 14, 14, 14, 7, 7, 7)))
+    assert {name: shapes[name][1] for name in WIDE} == sides
     for size, pads in ((227, (4, 4)), (224, (3, 4))):
         images = photos(size, 1)
         shown = padded(gray(images), *pads)

@@ -205,6 +205,35 @@ def test_a_pool_may_round_its_windows_up_as_caffe(size, stride, pad):
         np.testing.assert_array_equal(model(x[None, :, :, None])[0, :, :, 0], expected)
 
 
+@pytest.mark.parametrize("how", [{}, dict(strides=2), dict(dilation_rate=2)], ids=str)
+def test_a_grouped_convolution_is_keras_own(how):
+    options = dict(padding="same", groups=2, bias_initializer="ones", **how)
+    ours = layers.GroupedConv2D(6, 3, **options)
+    theirs = keras.layers.Conv2D(6, 3, **options)
+    images = tf.random.stateless_normal((2, 7, 7, 4), (1, 2))
+    for layer in (ours, theirs):
+        layer.build(images.shape)
+    theirs.set_weights(ours.get_weights())
+    found = []
+    for layer in (ours, theirs):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            y = layer(images)
+            loss = tf.reduce_sum(y**2)
+        found.append([y, *tape.gradient(loss, [images, *layer.trainable_variables])])
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_a_grouped_convolution_is_plain_ones_in_the_graph():
+    """Not one call of XLA's, which ONNX does not know."""
+    x = layers.conv(keras.Input((5, 5, 4)), 6, 3, name="conv", kernel="ones", groups=2)
+    model = keras.Model(x._keras_history.operation.input, x)
+    graph = tf.function(model).get_concrete_function(tf.zeros((1, 5, 5, 4))).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("Conv2D") == 2 and not any("Call" in kind for kind in kinds)
+
+
 def test_the_initialiser_is_not_corrected_for_its_truncation():
     """Haiku's: sigma 1/sqrt(fan in), cut at two sigma, whose spread is 0.8796 of it."""
     drawn = np.asarray(layers.haiku_kernel(100)((300, 300)))
