@@ -170,7 +170,7 @@ def test_a_cell_looks_at_a_square_around_pixel_16_i_16_j():
     np.testing.assert_allclose(seen, seen[::-1, ::-1], rtol=1e-3)
 
 
-# Against NumPy in float64, written out from the sheet's tables. Torch gave the same.
+# Against NumPy in float64, written out from the sheet's tables.
 
 
 def windows(x, size, stride=1, dilation=1):
