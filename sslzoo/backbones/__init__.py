@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import math
 
-from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny, vgg
+from sslzoo.backbones import alexnet, resnet, resnet_slim, resnet_v2, tiny, vgg
 from sslzoo.backbones.wrap import wrap
 from sslzoo.errors import UnknownName, nearest
 
@@ -11,6 +12,7 @@ __all__ = ["BUILDERS", "build", "feature_info", "wrap"]
 
 BUILDERS = {
     "tiny": tiny.tiny,
+    "alexnet": alexnet.alexnet,
     **{
         f"resnet{depth}": functools.partial(resnet.resnet, depth)
         for depth in resnet.UNITS
@@ -41,20 +43,19 @@ def build(name, **options):
 def feature_info(backbone, size=224):
     """Name, channels and stride of each map of features, from the first to the last.
 
-    The stride is that of larger images, whose borders matter less; of a network of one
-    size it is that of this size.
+    The stride is that of larger images, whose borders matter less. Of a network of one
+    size it is the power of two that is next to what this size gives.
     """
-    first, second = backbone.input_shape[1] or size, backbone.input_shape[1] or 8 * size
-    shapes = [
-        backbone.compute_output_shape((None, side, side, backbone.input_shape[-1]))
-        for side in (first, second)
-    ]
+    only = backbone.input_shape[1]
+    side = only or 8 * size
+    shapes = backbone.compute_output_shape((None, side, side, backbone.input_shape[-1]))
+
+    def stride(places):
+        found = side / places
+        return 2 ** round(math.log2(found)) if only else round(found)
+
     return [
-        {
-            "name": name,
-            "channels": shape[-1],
-            "stride": round(second / shapes[1][name][1]),
-        }
-        for name, shape in shapes[0].items()
+        {"name": name, "channels": shape[-1], "stride": stride(shape[1])}
+        for name, shape in shapes.items()
         if len(shape) == 4
     ]

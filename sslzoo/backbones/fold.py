@@ -167,9 +167,10 @@ def _is_norm(entry):
 def _absorbs(host, norm):
     """Whether the entry `host` is linear, and its channels are those of `norm`."""
     last = len(norm["build_config"]["input_shape"]) - 1
+    ours = host["registered_name"] == "sslzoo>GroupedConv2D"
+    theirs = host["module"] == "keras.layers" and host["class_name"] in LINEAR
     return (
-        host["module"] == "keras.layers"
-        and host["class_name"] in LINEAR
+        (ours or theirs)
         and host["config"]["activation"] == "linear"
         and host["config"].get("data_format", "channels_last") != "channels_first"
         and norm["config"]["axis"] in (-1, last)

@@ -5,6 +5,7 @@ import numbers
 import keras
 from keras import ops
 
+from sslzoo import color
 from sslzoo.errors import BadInput, UnknownName, nearest
 
 
@@ -17,6 +18,7 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     var is the biased variance of the batch, also in the moving average. The
     defaults are those of BYOL's code and torchvision: momentum 0.9, epsilon 1e-5.
+    Without parameters, as both colour papers have it: center=False, scale=False.
 
     To synchronize is a matter of the run, not of the model: Keras refuses it on any
     backend but TensorFlow, also when a saved model is read there. So it is decided
@@ -67,13 +69,9 @@ class BatchNorm(keras.layers.BatchNormalization):
         return mean, over_all(tf.reduce_sum(squares, axes)) / count
 
     def _fits_the_kernel(self, inputs):
-        """The kernel takes a channels-last image or vector, scaled and shifted, and
-        statistics in float32.
-        """
+        """The kernel takes channels-last images or vectors, statistics in float32."""
         return (
-            self.scale
-            and self.center
-            and self.axis in (-1, inputs.ndim - 1)
+            self.axis in (-1, inputs.ndim - 1)
             and inputs.ndim in (2, 4)
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
             and self.variable_dtype == "float32"
@@ -82,11 +80,12 @@ class BatchNorm(keras.layers.BatchNormalization):
     def _fused(self, tf, inputs, training):
         images = inputs if inputs.ndim == 4 else inputs[:, None, None, :]
         images = tf.cast(images, self.compute_dtype)
+        known = self.moving_mean.value
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=images,
-            scale=self.gamma.value,
-            offset=self.beta.value,
-            mean=self.moving_mean.value,
+            scale=self.gamma.value if self.scale else tf.ones_like(known),
+            offset=self.beta.value if self.center else tf.zeros_like(known),
+            mean=known,
             variance=self.moving_variance.value,
             epsilon=self.epsilon,
             is_training=training,
@@ -156,6 +155,88 @@ class Flipped(keras.layers.Layer):
         return shape
 
 
+PARTS = {"Lab": slice(0, 3), "L": slice(0, 1), "ab": slice(1, 3)}
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Lab(keras.layers.Layer):
+    """RGB in [0, 1] to L - 50, a and b, or to a part of these.
+
+    L then lies within 50 of zero, a and b within about 110: nothing is scaled, as in
+    split-brain's code. Half precision comes behind it, not before: it would round RGB
+    to less than 8 bits.
+
+    Args:
+        part: "Lab", "L" or "ab".
+        standard: whose constants, of `color.STANDARDS`.
+    """
+
+    def __init__(self, part="Lab", standard="skimage", **options):
+        super().__init__(autocast=False, **options)
+        known(part, PARTS, "part")
+        known(standard, color.STANDARDS, "standard")
+        self.part, self.standard = part, standard
+
+    def call(self, images):
+        lab = color.rgb_to_lab(images, self.standard)
+        centre = ops.convert_to_tensor((50.0, 0.0, 0.0), lab.dtype)
+        return ops.cast((lab - centre)[..., PARTS[self.part]], self.compute_dtype)
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], len(self.part))
+
+    def get_config(self):
+        return {**super().get_config(), "part": self.part, "standard": self.standard}
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Channels(keras.layers.Layer):
+    """Of the channels those from `start` on, before `stop`."""
+
+    def __init__(self, start, stop, **options):
+        super().__init__(**options)
+        self.start, self.stop = start, stop
+
+    def call(self, inputs):
+        return inputs[..., self.start : self.stop]
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.stop - self.start)
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class LRN(keras.layers.Layer):
+    """Local response normalisation: each channel over those around it, at one place.
+
+        y_i = x_i / (bias + alpha * sum_{|j - i| <= depth_radius} x_j^2) ^ beta
+
+    The defaults are AlexNet's as Caffe has them, 5 channels and an alpha of 1e-4 that
+    is divided by 5; Krizhevsky's paper has bias = 2, alpha = 1e-4.
+    """
+
+    def __init__(self, depth_radius=2, alpha=2e-5, beta=0.75, bias=1.0, **options):
+        super().__init__(**options)
+        self.depth_radius = depth_radius
+        self.alpha, self.beta, self.bias = alpha, beta, bias
+
+    def call(self, inputs):
+        radius, channels = self.depth_radius, inputs.shape[-1]
+        edges = [(0, 0)] * (len(inputs.shape) - 1) + [(radius, radius)]
+        squares = ops.pad(ops.square(inputs), edges)
+        total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))
+        return inputs / ops.power(self.bias + self.alpha * total, self.beta)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        names = ("depth_radius", "alpha", "beta", "bias")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PIXELS = {  # What networks were trained on: (x - mean) / std.
@@ -166,15 +247,29 @@ PIXELS = {  # What networks were trained on: (x - mean) / std.
     # B, G, R of 0 to 255, their means taken away.
     "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255,) * 3),
     "gray": ((114.451 / 255,), (1.0,)),  # the mean of R, G and B, of Larsson
+    # R, G, B of 0 to 255 around Fast R-CNN's means.
+    "centred": (
+        tuple(v / 255 for v in (122.7717, 115.9465, 102.9801)),
+        (1 / 255,) * 3,
+    ),
+}
+LAB = {  # Of `Lab` its part, and whose constants.
+    "lab": ("Lab", "skimage"),
+    "l": ("L", "skimage"),
+    "ab": ("ab", "skimage"),
+    "lab_caffe": ("Lab", "caffe"),  # what split-brain's published weights were shown
 }
 
 
 def pixels(images, kind):
-    """RGB in [0, 1] to what a network was trained on, a kind of `PIXELS`.
+    """RGB in [0, 1] to what a network was trained on, a kind of `PIXELS` or `LAB`.
 
     Of colours alone something is known: images of other channels stay as they are.
     """
-    known(kind, PIXELS, "pixels")
+    known(kind, (*PIXELS, *LAB), "pixels")
+    if kind in LAB:
+        colours = images.shape[-1] == 3
+        return Lab(*LAB[kind], name="lab")(images) if colours else images
     if kind == "gray" and images.shape[-1] == 3:
         images = Gray(name="gray")(images)
     if kind == "caffe" and images.shape[-1] == 3:
@@ -206,7 +301,8 @@ def conv(
         if padding == "valid" and size > 1:
             sides = (reach // 2, reach - reach // 2)
             x = keras.layers.ZeroPadding2D((sides, sides), name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(
+    plain = options.get("groups", 1) == 1
+    return (keras.layers.Conv2D if plain else GroupedConv2D)(
         filters,
         size,
         strides=stride,
@@ -218,12 +314,37 @@ def conv(
     )(x)
 
 
+@keras.saving.register_keras_serializable("sslzoo")
+class GroupedConv2D(keras.layers.Conv2D):
+    """Conv2D of groups, made of one plain convolution for each of them.
+
+    Keras leaves its own to XLA under TensorFlow: on a CPU several times slower, and
+    nothing that ONNX knows.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        plain = super().convolution_op
+        pairs = zip(*(ops.split(x, self.groups, axis=-1) for x in (inputs, kernel)))
+        return ops.concatenate([plain(x, k) for x, k in pairs], axis=-1)
+
+
 def max_pool(x, padding="same", *, name, size=3, stride=2):
     """The largest of each window; "symmetric" pads zeros on both sides alike.
+
+    A number pads as Caffe: so many zeros on both sides, and behind as many more as the
+    last window wants, for it rounds their number up.
 
     Behind a ReLU a zero never wins over what is there, as torch's minus infinity; of
     signed values it does, and Revisiting's code has it so.
     """
+    if not isinstance(padding, str):
+        # Of stride - 1 more, floor((n + stride - 1 - size) / stride) is the ceiling. No
+        # window lies in the padding alone while padding + stride <= size.
+        behind = padding + stride - 1
+        if behind:
+            sides = (padding, behind)
+            x = keras.layers.ZeroPadding2D((sides, sides), name=f"{name}_pad")(x)
+        padding = "valid"
     if padding == "symmetric":
         x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
         padding = "valid"

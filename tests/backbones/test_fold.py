@@ -9,7 +9,7 @@ from keras import layers
 
 from sslzoo import backbones
 from sslzoo.backbones.fold import Affine, folded
-from sslzoo.backbones.layers import BatchNorm
+from sslzoo.backbones.layers import BatchNorm, GroupedConv2D
 from sslzoo.errors import BadInput
 
 
@@ -61,6 +61,7 @@ ABSORBING = {
     "strided": lambda: layers.Conv2D(4, 3, strides=2, padding="same"),
     "dilated": lambda: layers.Conv2D(4, 3, dilation_rate=2, padding="same"),
     "grouped": lambda: layers.Conv2D(6, 3, groups=3, use_bias=False),
+    "grouped, ours": lambda: GroupedConv2D(6, 3, groups=3, use_bias=False),
     "depthwise": lambda: layers.DepthwiseConv2D(3, padding="same"),
     "depthwise of two": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
     "dense": lambda: layers.Dense(5, use_bias=False),
