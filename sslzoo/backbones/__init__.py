@@ -3,7 +3,7 @@
 import functools
 import inspect
 
-from sslzoo.backbones import resnet, resnet_slim, resnet_v2, tiny
+from sslzoo.backbones import resnet, resnet_slim, resnet_v2, revnet, tiny
 from sslzoo.errors import UnknownName, nearest
 
 BUILDERS = {
@@ -14,6 +14,7 @@ BUILDERS = {
     },
     "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
     "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
+    "revnet50": revnet.revnet,
 }
 
 
