@@ -57,12 +57,7 @@ def revnet(
         raise BadInput(f"units={units!r}: give four whole numbers, such as 3, 4, 6, 3.")
     inner = layers.channels_of(32, width)  # 8k: of the convolutions within F.
     images = keras.Input((None, None, channels), name="images")
-    x = layers.pixels(images, pixels)
-    if stem == "small":
-        x = resnet_v2.root(x, 8 * inner, stem)
-    else:
-        layers.known(stem, ("imagenet", "small", "patch"), "stem")
-        x = Root(8 * inner, 2 if stem == "imagenet" else 1, save_memory, name="root_conv")(x)
+    x = root(layers.pixels(images, pixels), 8 * inner, stem, save_memory)
     features = {"after_root": x}
     for block, count in enumerate(units, start=1):
         if block > 1:
@@ -76,6 +71,15 @@ def revnet(
         x = resnet_v2.conv(x, representation, 1, 1, "representation_conv")
     features["pooled"] = resnet_v2.pooled(x, last_relu)
     return keras.Model(images, features, name=name or "revnet50")
+
+
+def root(x, filters, stem, save_memory):
+    """A convolution and a pool, with nothing between; in one layer, but for "small"."""
+    if stem not in ("imagenet", "patch"):
+        return resnet_v2.root(x, filters, stem)
+    stride = 2 if stem == "imagenet" else 1
+    options = dict(use_bias=False, save_memory=save_memory, name="root_conv")
+    return Root(filters, 7, stride, **options)(x)
 
 
 def unit(inner, name):
@@ -115,75 +119,79 @@ class ZeroChannels(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sslzoo")
 class Root(keras.layers.Conv2D):
-    """`resnet_v2.root` in one layer: 7x7, zeros around it, max pool of stride 2."""
+    """A convolution, zeros around it, and a max pool of 3x3 and stride 2.
 
-    def __init__(self, filters, stride, save_memory=False, **options):
-        options = {"use_bias": False, **options}
-        super().__init__(filters, 7, stride, **options)
+    The map between the two is the largest of the network, in a RevNet50 of 224 pixels
+    larger than all outputs of blocks together. With `save_memory`, training under
+    TensorFlow makes it of `PIECE` images at a time, in the backward pass once more;
+    the weights' gradient is the sum over the pieces. Batches want to be multiples of
+    that, else it is image by image.
+    """
+
+    def __init__(self, *args, save_memory=False, **options):
+        super().__init__(*args, **options)
         self.save_memory = save_memory
         self.supports_jit = not save_memory
 
     def call(self, images, training=False):
         if training and self.save_memory and keras.config.backend() == "tensorflow":
             return self._in_pieces(images)
-        x = super().call(_zeros_around(images, 3))
+        return self._whole(images, self.kernel)
+
+    def _whole(self, images, kernel):
+        x = _zeros_around(images, self.kernel_size[0] // 2)
+        x = ops.conv(x, kernel, self.strides, "valid")
         return ops.max_pool(_zeros_around(x, 1), 3, 2)
 
     def _in_pieces(self, images):
         import tensorflow as tf
 
-        weights = [tf.convert_to_tensor(v.value) for v in self.trainable_variables]
-        others = [tf.convert_to_tensor(v.value) for v in self.non_trainable_variables]
-        count = tf.where(tf.shape(images)[0] % PIECE == 0, PIECE, 1)
-
         def pieces(x):
-            return tf.reshape(x, tf.concat([[-1, count], tf.shape(x)[1:]], 0))
-
-        def whole(images, weights):
-            return self.stateless_call(weights, others, images)[0]
+            size = tf.where(tf.shape(x)[0] % PIECE == 0, PIECE, 1)
+            return tf.reshape(x, tf.concat([[-1, size], tf.shape(x)[1:]], 0))
 
         @tf.custom_gradient
-        def run(images, weights):
-            held, fixed = tf.nest.map_structure(tf.stop_gradient, (images, weights))
-            y = tf.map_fn(
-                lambda some: whole(some, fixed),
-                pieces(held),
-                parallel_iterations=1,
-                fn_output_signature=self.compute_dtype,
-            )
-
+        def run(images, kernel):
             def backward(dy):
                 def add(total, piece):
                     some, d = piece
                     with tf.GradientTape() as tape:
-                        tape.watch(weights)
-                        y = whole(some, weights)
-                    more = tape.gradient(y, weights, d)
-                    return [a + tf.cast(b, a.dtype) for a, b in zip(total, more)]
+                        tape.watch(kernel)
+                        y = self._whole(some, kernel)
+                    return total + tf.cast(tape.gradient(y, kernel, d), total.dtype)
 
-                dw = [tf.zeros(w.shape, self.variable_dtype) for w in weights]
-                if dw:
-                    both = pieces(images), pieces(dy)
-                    dw = tf.foldl(add, both, dw, parallel_iterations=1)
+                dw = tf.foldl(
+                    add,
+                    (pieces(images), pieces(dy)),
+                    tf.zeros(kernel.shape, self.variable_dtype),
+                    parallel_iterations=1,
+                )
+                # Hardly anybody wants that of the images; graphs then leave it out.
                 with tf.GradientTape() as tape:
                     tape.watch(images)
-                    y = whole(images, weights)
-                d = tape.gradient(y, images, dy)
-                return d, [tf.cast(g, w.dtype) for g, w in zip(dw, weights)]
+                    y = self._whole(images, kernel)
+                return tape.gradient(y, images, dy), tf.cast(dw, kernel.dtype)
 
-            shape = self.compute_output_shape(images.shape)
+            fixed = tf.stop_gradient(kernel)
+            y = tf.map_fn(
+                lambda some: self._whole(some, fixed),
+                pieces(tf.stop_gradient(images)),
+                parallel_iterations=1,
+                fn_output_signature=images.dtype,
+            )
             y = tf.reshape(y, tf.concat([[-1], tf.shape(y)[2:]], 0))
-            return tf.ensure_shape(y, shape), backward
+            return tf.ensure_shape(y, self.compute_output_shape(images.shape)), backward
 
-        return run(images, weights)
+        return run(images, tf.convert_to_tensor(self.kernel.value))
 
     def compute_output_shape(self, shape):
-        sides = [side and ((side - 1) // self.strides[0]) // 2 + 1 for side in shape[1:3]]
-        return (shape[0], *sides, self.filters)
+        n, *sides, _ = shape
+        stride = self.strides[0]
+        halved = (side and ((side - 1) // stride) // 2 + 1 for side in sides)
+        return (n, *halved, self.filters)
 
     def get_config(self):
-        config = super().get_config()
-        return {**config, "save_memory": self.save_memory}
+        return {**super().get_config(), "save_memory": self.save_memory}
 
 
 def _zeros_around(x, count):
@@ -244,47 +252,46 @@ class ReversibleBlock(keras.layers.Layer):
     def _run_without_memory(self, x1, x2):
         import tensorflow as tf
 
-        def tensors(variables):
+        def now(variables):
             return [tf.convert_to_tensor(variable.value) for variable in variables]
 
-        learned = [tensors(F.trainable_variables) for F in self.units]
-        others = [tensors(F.non_trainable_variables) for F in self.units]
+        learned = [now(F.trainable_variables) for F in self.units]
+        others = [now(F.non_trainable_variables) for F in self.units]
         moved = []  # What the forward pass has changed, and to what.
         # A channel of zeros, as a transition makes it, lies on the edge of the first
         # ReLU. On the way back it comes out as 1e-17, half of it beyond the edge.
-        places = [*range(len(x2.shape) - 1)]
-        alive = tf.reduce_any(tf.not_equal(x2, 0), places, keepdims=True)
+        alive = tf.reduce_any(tf.not_equal(x2, 0), [0, 1, 2], keepdims=True)
         alive = tf.cast(alive, x2.dtype)
 
         @tf.custom_gradient
         def run(x1, x2, learned):
+            def backward(d1, d2):
+                x1, x2, gradients = y1, y2, []
+                for F, w, before in reversed([*zip(self.units, learned, others)]):
+                    with tf.control_dependencies([d1, d2, *tf.nest.flatten(gradients)]):
+                        x1, x2 = tf.identity(x1), tf.identity(x2)
+                    if F is self.units[0]:
+                        x1 *= alive
+                    with tf.GradientTape(watch_accessed_variables=False) as tape:
+                        tape.watch((x1, w))
+                        out, _ = F.stateless_call(w, before, x1, training=True)
+                        out = tf.cast(out, x2.dtype)
+                    none = tf.UnconnectedGradients.ZERO
+                    through, dw = tape.gradient(out, (x1, w), d2, none)
+                    x1, x2 = x2 - out, x1
+                    d1, d2 = d2, d1 + through
+                    gradients.insert(0, dw)
+                return d1, d2, gradients
+
             # Without stop_gradient an eager tape would remember what is in between.
-            y1, y2, weights = tf.nest.map_structure(tf.stop_gradient, (x1, x2, learned))
-            for F, w, before in zip(self.units, weights, others):
+            held = tf.nest.map_structure(tf.stop_gradient, (x1, x2, learned))
+            y1, y2, fixed = held
+            for F, w, before in zip(self.units, fixed, others):
                 out, after = F.stateless_call(w, before, y2, training=True)
                 y1, y2 = y2, y1 + tf.cast(out, y1.dtype)
                 changes = zip(F.non_trainable_variables, before, after)
                 moved.extend((v, new) for v, old, new in changes if new is not old)
-            return (y1, y2), lambda *d: backward((y1, y2), d, learned)
-
-        def backward(y, d, learned):
-            (y1, y2), (d1, d2), gradients = y, d, []
-            for F, w, before in reversed([*zip(self.units, learned, others)]):
-                with tf.control_dependencies([d1, d2, *tf.nest.flatten(gradients)]):
-                    y1, y2 = tf.identity(y1), tf.identity(y2)
-                if F is self.units[0]:
-                    y1 *= alive
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch((y1, w))
-                    out, _ = F.stateless_call(w, before, y1, training=True)
-                    out = tf.cast(out, y2.dtype)
-                through, dw = tape.gradient(
-                    out, (y1, w), d2, tf.UnconnectedGradients.ZERO
-                )
-                y1, y2 = y2 - out, y1
-                d1, d2 = d2, d1 + through
-                gradients.insert(0, dw)
-            return d1, d2, gradients
+            return (y1, y2), backward
 
         y = run(x1, x2, learned)
         for variable, value in moved:

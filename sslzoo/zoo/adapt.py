@@ -92,9 +92,11 @@ def _with_channels(backbone, card, n):
 
 def _begins_with_a_convolution(backbone, card, n):
     """Refuses networks in which the channels mean something, such as L, a and b."""
+    import keras
+
     for layer in backbone.operations:
         kind = type(layer).__name__
-        if kind == "Conv2D" and layer.groups == 1:
+        if isinstance(layer, keras.layers.Conv2D) and layer.groups == 1:
             return
         if kind not in PLAIN:
             break
