@@ -8,6 +8,7 @@ of tools/peers/, and tools/compare.py which runs them in turn with these.
 import collections
 import inspect
 import io
+import json
 import pathlib
 import re
 import subprocess
@@ -146,6 +147,97 @@ def step(
     seconds = _times(action, turns, skip=2)
     result = {"images_per_second": batch_size / float(np.median(seconds))}
     return result | ({"seconds_in": _operations(action)} if operations else {})
+
+
+def memory(
+    backbone="revnet50",
+    image_size=224,
+    batch_size=16,
+    units=1,
+    save_memory=True,
+    turns=3,
+    steps=4,
+):
+    """What one supervised step adds to the memory in use, at most, and its seconds.
+
+    Plain backprop and, with `save_memory`, the same network without its maps in turn,
+    each in processes of its own; the medians are told. What a first step on 32 pixels
+    takes for good, such as code, is not counted; gradients of weights are.
+
+    Args:
+        units: how many times more of them each block has than a RevNet50.
+        turns: processes of each kind; `steps`, whose seconds are taken in each.
+    """
+    counts = [units * count for count in (3, 4, 6, 3)]
+    work = dict(backbone=backbone, image_size=image_size, batch_size=batch_size)
+    found = {"plain": [], **({"saving": []} if save_memory else {})}
+    for _ in range(turns):
+        for kind, told in found.items():
+            options = dict(units=counts, save_memory=kind == "saving")
+            words = json.dumps({**work, "options": options, "steps": steps})
+            code = "import sys; from sslzoo import bench; bench._one_step(sys.argv[1])"
+            told.append(json.loads(_said(code, words)))
+    result = {
+        f"{kind}_{what}": float(np.median([each[what] for each in told]))
+        for kind, told in found.items()
+        for what in told[0]
+    }
+    if save_memory:
+        for what in ("mebibytes", "seconds"):
+            part = result[f"saving_{what}"] / result[f"plain_{what}"]
+            result[f"part_of_plain_{what}"] = part
+    return result
+
+
+def _one_step(words):
+    """Prints, as JSON, what a step of a new network takes; for a process of its own."""
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+
+    said = json.loads(words)
+    trunk = backbones.build(said["backbone"], **said["options"])
+    logits = keras.layers.Dense(1000)(trunk.output["pooled"])
+    model = keras.Model(trunk.input, logits)
+    optimizer = keras.optimizers.SGD(0.01)
+    optimizer.build(model.trainable_variables)
+    images = tf.TensorSpec((None, None, None, 3))
+
+    @tf.function(input_signature=[images, tf.TensorSpec((None,), tf.int32)])
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels, model(images, training=True)
+            )
+            loss = tf.reduce_mean(loss)
+        values = [weight.value for weight in model.trainable_variables]
+        gradients = tape.gradient(loss, values)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    def action(side=said["image_size"]):
+        images = tf.random.stateless_uniform(
+            (said["batch_size"], side, side, 3), (0, 1)
+        )
+        step(images, tf.zeros(said["batch_size"], tf.int32)).numpy()
+
+    action(32)
+    before = _mebibytes("VmRSS")
+    action()
+    most = _mebibytes("VmHWM") - before
+    seconds = float(np.median(_times(action, said["steps"], skip=0)))
+    print(json.dumps({"mebibytes": most, "seconds": seconds}))
+
+
+def _mebibytes(what):
+    """Of this process: "VmRSS", what it has in memory; "VmHWM", the most it had."""
+    try:
+        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    except FileNotFoundError:
+        raise BadInput("bench memory reads /proc/self/status: Linux has it.") from None
+    (line,) = (line for line in lines if line.startswith(what))
+    return int(line.split()[1]) / 1024
 
 
 def cifar(data="", batches=20, precision="float32", augment="host"):
@@ -354,6 +446,7 @@ BENCHES = {
     "views": views,
     "input": input,
     "step": step,
+    "memory": memory,
     "cifar": cifar,
     "features": features,
     "linear": linear,

@@ -4,7 +4,15 @@ import functools
 import inspect
 import math
 
-from sslzoo.backbones import alexnet, resnet, resnet_slim, resnet_v2, tiny, vgg
+from sslzoo.backbones import (
+    alexnet,
+    resnet,
+    resnet_slim,
+    resnet_v2,
+    revnet,
+    tiny,
+    vgg,
+)
 from sslzoo.backbones.wrap import wrap
 from sslzoo.errors import UnknownName, nearest
 
@@ -19,6 +27,7 @@ BUILDERS = {
     },
     "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
     "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
+    "revnet50": revnet.revnet,
     "vgg16": vgg.vgg16,
     "vgg19bn": vgg.vgg19bn,
 }

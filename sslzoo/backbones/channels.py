@@ -92,7 +92,7 @@ def _first(model, before, advice):
     """The first convolution, if what is before it does the same to every channel."""
     for layer in model.operations:
         kind = type(layer).__name__
-        if kind == "Conv2D" and layer.groups == 1:
+        if isinstance(layer, keras.layers.Conv2D) and layer.groups == 1:
             return layer
         if kind not in before:
             break

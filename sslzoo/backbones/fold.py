@@ -27,7 +27,8 @@ def folded(model):
     as it is.
 
     Args:
-        model: functional or sequential; its layers may be such models again.
+        model: functional or sequential; its layers may be such models again, or hold
+            them, where their configs say so, as a reversible block does its units.
     """
     entry = json.loads(model.to_json())
     if entry["class_name"] not in MODELS:
@@ -87,13 +88,33 @@ def _without_norms(config):
             entry = {**entry, "config": {**entry["config"], "use_bias": True}}
         elif _is_norm(entry):
             entry = _affine(entry)
-        elif entry["class_name"] in MODELS:
-            entry = {**entry, "config": _without_norms(entry["config"])}
+        else:
+            entry = _models_without_norms(entry)
         layers.append(entry)
     config = json.loads(json.dumps({**config, "layers": layers}))
     for place in _places(config):
         place[0] = hosts.get(place[0], place[0])
     return config
+
+
+def _models_without_norms(value):
+    """What is stored of a layer: a model itself, or one that holds some, or none."""
+    if isinstance(value, list):
+        return [_models_without_norms(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") in MODELS:
+        return {**value, "config": _without_norms(value["config"])}
+    return {key: _models_without_norms(inner) for key, inner in value.items()}
+
+
+def _held(value):
+    """{name: config} of the models that `_models_without_norms` finds."""
+    if isinstance(value, dict) and value.get("class_name") in MODELS:
+        return {value["config"]["name"]: value["config"]}
+    inner = value.values() if isinstance(value, dict) else value
+    found = map(_held, inner) if isinstance(value, (dict, list)) else ()
+    return {name: config for some in found for name, config in some.items()}
 
 
 def _hosts(config):
@@ -196,14 +217,37 @@ def _fill(twin, model, config):
     entries = {_name(entry): entry for entry in config["layers"]}
     for new in twin.layers:
         old = model.get_layer(new.name)
-        if entries[new.name]["class_name"] in MODELS:
-            _fill(new, old, entries[new.name]["config"])
+        held = _held(entries[new.name])
+        if held:
+            _fill_held(new, old, held)
         elif new.name in norms:
             new.set_weights(_absorbed(old, *_line(model.get_layer(norms[new.name]))))
         elif isinstance(new, Affine) and not isinstance(old, Affine):
             new.set_weights(_line(old))
         else:
             new.set_weights(old.get_weights())
+
+
+def _fill_held(new, old, held):
+    """The same for a layer that is a model or holds some, of the configs `held`."""
+    models, theirs = _models(new), _models(old)
+    for name, config in held.items():
+        _fill(models[name], theirs[name], config)
+    for ours, other in zip(_own(new, models), _own(old, theirs)):
+        ours.assign(other)
+
+
+def _models(layer):
+    if isinstance(layer, keras.Model):
+        return {layer.name: layer}
+    parts = layer._flatten_layers(include_self=False, recursive=False)
+    return {part.name: part for part in parts if isinstance(part, keras.Model)}
+
+
+def _own(layer, models):
+    """The variables of `layer` that are none of its models'."""
+    theirs = {id(v) for model in models.values() for v in model.variables}
+    return [v for v in layer.variables if id(v) not in theirs]
 
 
 def _line(norm):

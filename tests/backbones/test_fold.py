@@ -181,6 +181,49 @@ def test_models_within_models_are_folded_too(exact):
     assert not {BatchNorm, layers.BatchNormalization} & set(left)
 
 
+@keras.saving.register_keras_serializable("test")
+class Holder(layers.Layer):
+    """A weight of its own, and models."""
+
+    def __init__(self, parts, **options):
+        super().__init__(**options)
+        self.parts = parts
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:], name="scale")
+
+    def call(self, x, training=False):
+        for part in self.parts:
+            x = part(x, training=training) * self.scale
+        return x
+
+    def get_config(self):
+        write = keras.saving.serialize_keras_object
+        return {**super().get_config(), "parts": [write(part) for part in self.parts]}
+
+    @classmethod
+    def from_config(cls, config):
+        read = keras.saving.deserialize_keras_object
+        return cls(**{**config, "parts": [read(part) for part in config["parts"]]})
+
+
+def test_models_that_a_layer_holds_are_folded_too(exact):
+    """In any order; and the layer keeps what is its own."""
+    parts = [
+        keras.Sequential([keras.Input((9, 8, 3)), *made], name=name)
+        for name, made in {
+            "second": [BatchNorm(), layers.Conv2D(3, 3, padding="same"), BatchNorm()],
+            "first": [layers.Conv2D(3, 1), BatchNorm(), layers.ReLU()],
+        }.items()
+    ]
+    images = keras.Input((9, 8, 3))
+    model = keras.Model(images, Holder(parts)(images))
+    images = pictures(2, 9, 8, 3)
+    assert same(model, images) == [layers.InputLayer, Holder]
+    left = [kinds(part) for part in folded(model).layers[-1].parts]
+    assert left == [[Affine, layers.Conv2D], [layers.Conv2D, layers.ReLU]]
+
+
 def test_a_chain_of_layers_stays_one(exact):
     model = keras.Sequential(
         [keras.Input((7,)), layers.Dense(4), BatchNorm(), layers.ReLU(), BatchNorm()]

@@ -90,6 +90,23 @@ def test_the_folder_has_all_that_the_contract_names(entry):
     assert registry.find(NAME, entry.path.parent).path == entry.path
 
 
+def test_a_network_of_reversible_blocks_is_published_and_read_back(tmp_path):
+    """Folded within its units; trained without keeping maps; of other channels, too."""
+    options = {"width": 1 / 16, "units": [1, 1, 1, 1], "save_memory": True}
+    method = trained(make(backbones.build("revnet50", **options)), batches=1)
+    entry = method.export("byol_revnet.test", registry=tmp_path / "models", heads=False)
+    assert entry.card.backbone["options"] == options
+    assert 0 < entry.card.differences["folded"] <= 1e-4
+    assert entry.card.differences["saved_model"] <= 1e-4
+    images = np.random.default_rng(1).random((2, 32, 32, 3), "float32")
+    expected = method.backbone(images, training=False)["pooled"]
+    again = sslzoo.load(str(entry.path))(images)
+    assert np.abs(again - expected).max() <= 1e-4 * np.abs(expected).max()
+    six = sslzoo.load(str(entry.path), in_chans=6)
+    twice = six(np.concatenate([images, images], axis=-1))
+    assert np.abs(twice - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
 def test_the_weights_are_those_that_were_trained(entry, method):
     config = (entry.path / "config.json").read_text()
     backbone = keras.models.model_from_json(config)
