@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import signal
 import threading
 import time
@@ -99,6 +100,8 @@ def state(method):
 
 def put(state, arrays, workdir):
     """Sets every variable of `state` from the arrays of a checkpoint."""
+    arrays = {_unnumbered(name): array for name, array in arrays.items()}
+    state = {_unnumbered(name): variable for name, variable in state.items()}
     shapes = {name: tuple(variable.shape) for name, variable in state.items()}
     if shapes != {name: array.shape for name, array in arrays.items()}:
         raise RunStopped(
@@ -107,6 +110,11 @@ def put(state, arrays, workdir):
         )
     for name, variable in state.items():
         variable.assign(arrays[name])
+
+
+def _unnumbered(name):
+    """Keras calls the second optimizer of a process sgd_1; the place still tells all."""
+    return re.sub(r"_\d+(?=\.|$)", "", name)
 
 
 class Listener:
