@@ -19,7 +19,10 @@ import tempfile
 import numpy as np
 
 TOLERANCE = 1e-4
-SMALLEST = {"tiny": {"width": 4}}  # Of the others, the width below.
+SMALLEST = {  # Of the others, the width below.
+    "tiny": {"width": 4},
+    "vgg19bn": {"width": 1 / 16, "image_size": 64},
+}
 WIDTH = {"width": 1 / 16}
 
 
