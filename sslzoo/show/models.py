@@ -14,11 +14,12 @@ def models_table(rows, file=None):
     drawn.add_column("backbone")
     for name in ("parameters", "pixels", "features"):
         drawn.add_column(name, justify="right")
-    drawn.add_column("weights under")
+    drawn.add_column("weights")
+    drawn.add_column("under")
     for row in rows:
         drawn.add_row(
             row["name"], row["backbone"], f"{row['parameters'] / 1e6:.3g} M",
-            str(row["size"]), str(row["features"]), row["license"],
+            str(row["size"]), str(row["features"]), row["weights"], row["license"],
         )  # fmt: skip
     out.print(drawn)
     defaults = [row["name"] for row in rows if row["default"]]

@@ -24,7 +24,17 @@ from sslzoo import disk, recipe
 from sslzoo.data import sources
 from sslzoo.errors import SslzooError
 from sslzoo.evaluation import statistics
-from sslzoo.zoo import artifacts, card, export, load, page, registry, run, sums
+from sslzoo.zoo import (
+    artifacts,
+    card,
+    export,
+    licences,
+    load,
+    page,
+    registry,
+    run,
+    sums,
+)
 from tools import cards
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -176,7 +186,7 @@ def its_licences_are_stated_and_there(folder):
     stated = cards.card_of(folder).licences
     for of in ("code", "weights", "data"):
         assert stated.get(of, "not stated") != "not stated", of
-    assert (folder / "LICENSE").read_text() == export.licence(stated["weights"])
+    assert (folder / "LICENSE").read_text() == licences.text(stated["weights"])
 
 
 def its_limits_are_said_in_sentences(folder):
