@@ -48,10 +48,10 @@ def write(registry):
     return changed
 
 
-def publish(cards, registry):
+def publish(made, registry):
     """Writes the folders of models of which there is a card alone."""
     changed = []
-    for each in cards:
+    for each in made:
         folder = pathlib.Path(registry) / each.name
         folder.mkdir(exist_ok=True)
         if _written(folder / "card.json", each.text()):

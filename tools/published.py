@@ -53,24 +53,23 @@ REVISITING = """@inproceedings{kolesnikov2019revisiting,
   year = {2019}
 }"""
 
-# BYOL: tag, file below DEEPMIND, what else to say, top-1 in percent, what it is the
-# figure of, size.
+# BYOL: of the ablations tag -> file below DEEPMIND, top-1 in percent, what it is.
 DEEPMIND = "https://storage.googleapis.com/deepmind-byol/checkpoints/"
 README = "README of deepmind-research/byol (about)"
 TABLES = "Grill et al. 2020, Tables 16 and 17: mean of 3 seeds, of which this is one"
 ABLATIONS = {
-    "baseline": (72.5, "batch 4096, all transformations"),
-    "batchsize_2048": (72.4, "batch 2048"),
-    "batchsize_1024": (72.2, "batch 1024"),
-    "batchsize_512": (72.2, "batch 512"),
-    "batchsize_256": (71.8, "batch 256"),
-    "batchsize_128": (69.6, "batch 128"),
-    "batchsize_64": (59.7, "batch 64"),
-    "no_grayscale": (70.3, "no grayscale"),
-    "no_color": (63.4, "no colour: neither jitter nor grayscale"),
-    "crop_and_blur_only": (61.1, "crops and blur only"),
-    "crop_only": (59.4, "crops only"),
-    "crop_and_color_only": (70.7, "crops and colour only"),
+    "baseline": ("baseline", 72.5, "batch 4096, all transformations"),
+    "batch2048": ("batchsize_2048", 72.4, "batch 2048"),
+    "batch1024": ("batchsize_1024", 72.2, "batch 1024"),
+    "batch512": ("batchsize_512", 72.2, "batch 512"),
+    "batch256": ("batchsize_256", 71.8, "batch 256"),
+    "batch128": ("batchsize_128", 69.6, "batch 128"),
+    "batch64": ("batchsize_64", 59.7, "batch 64"),
+    "no_gray": ("no_grayscale", 70.3, "no grayscale"),
+    "no_color": ("no_color", 63.4, "no colour: neither jitter nor grayscale"),
+    "crop_blur": ("crop_and_blur_only", 61.1, "crops and blur only"),
+    "crop": ("crop_only", 59.4, "crops only"),
+    "crop_color": ("crop_and_color_only", 70.7, "crops and colour only"),
 }
 
 # SimCLR: depth, width -> top-1 in percent by folder, and the step in names of files.
@@ -140,11 +139,11 @@ def byol():
         words = dict(summary=summary, training=learned, default=True)
         tag = "ep1000_deepmind"
         yield card(arch, depth, width, tag, file, top1, README, size, **words)
-    for name, (top1, what) in ABLATIONS.items():
+    for name, (file, top1, what) in ABLATIONS.items():
         summary = f"BYOL features of ResNet-50, 300 epochs, by DeepMind; {what}"
         learned = {"learned_from": IMAGENET, "epochs": 300}
         words = dict(summary=summary, training=learned)
-        tag, file = f"ep300_deepmind_{name}", f"ablations/res50x1_{name}"
+        tag, file = f"ep300_deepmind_{name}", f"ablations/res50x1_{file}"
         yield card("r50", 50, 1, tag, file, top1, TABLES, "about 640 MB", **words)
 
 
@@ -166,7 +165,7 @@ def simclr():
             },
             published=[linear(top1, "README of google-research/simclr", protocol)],
             origin=f"Google Research, with the paper: google-research/simclr, {folder}",
-            licences={"weights": "not stated (of the repository: Apache-2.0)"},
+            licences={"weights": "not stated"},
             citation=SIMCLRV2 if version == 2 else SIMCLR,
             summary=f"{kind} features of ResNet-{name}, by Google",
             training={"learned_from": IMAGENET, "steps": step},

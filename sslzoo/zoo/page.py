@@ -71,8 +71,8 @@ weights, its SavedModel and the recipe that made it. `sslzoo list` shows them,
 
 _THEIRS = """## Published by their authors
 
-Of these the folder has the card alone: the first load fetches the authors' file, checks
-it, converts it, and keeps the model in the cache. Figures are theirs, in percent, and
+Of these the folder has the card alone: the first load fetches the authors' files,
+converts them, and keeps the model in the cache. Figures are theirs, in percent, and
 conversion was tested on synthetic files of the same format."""
 
 _ADDING = """## To add one

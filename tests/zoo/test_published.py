@@ -4,6 +4,7 @@ The files are as DeepMind's and Google's, of narrow networks: what they hold is 
 by dm-haiku and dill, and by TensorFlow 1, and so is what the models are compared with.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -222,6 +223,15 @@ def test_random_weights_need_no_file(entry, get, server):
     entry()
     model = get(pretrained=False, num_classes=3)
     assert model.output_shape == (None, 3) and not server.asked
+
+
+def test_what_it_does_not_have_is_said_without_fetching_it(entry, models, server):
+    entry()
+    with pytest.raises(MissingFile, match="published without heads"):
+        sslzoo.load(NAME, registry=models, heads=True, allow_http=True)
+    with pytest.raises(MissingFile, match="no recipe; it was made by: Its authors"):
+        sslzoo.load_recipe(NAME, registry=models)
+    assert not server.asked
 
 
 def test_what_is_told_of_it_is_told_without_fetching_it(
@@ -599,3 +609,46 @@ def test_a_full_disk_is_said(entry, get, own_cache, monkeypatch):
     with pytest.raises(OSError, match="Cannot write.*No space left.*Make room"):
         get()
     assert {*left(own_cache)} == {".downloads"}
+
+
+# The model that users come for.
+
+FIRST_USE = """
+import os, sys, time
+from sslzoo import backbones
+from sslzoo.zoo import load, registry
+
+def memory(of):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(of))
+
+load.answer(backbones.build("resnet50"), registry.card("byol_r50", sys.argv[1]).input)
+open("/proc/self/clear_refs", "w").write("5")  # The peak starts anew.
+before, start = memory("VmRSS"), time.process_time()
+model = load.load("byol_r50", registry=sys.argv[1], allow_http=True)
+taken = time.process_time() - start
+print(taken, memory("VmHWM") - before, *model.output_shape)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux says what memory was taken")
+def test_byol_r50_is_made_of_a_file_of_its_size(server, models, own_cache, tmp_path):
+    """Issue 4 allows the conversion 10 seconds, and three times the file."""
+    file = deepmind.write_resnet50(tmp_path / "r50.pkl")
+    server.files[FILE] = file.read_bytes()
+    card = registry.card("byol_r50", registry.packaged()[0])
+    source = {**card.source, "url": server.base + FILE}
+    with registry.publishing(card.name, models) as draft:
+        text = dataclasses.replace(card, source=source).text()
+        (draft.path / "card.json").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_USE, str(models)],
+        env={**os.environ, "SSLZOO_CACHE": str(own_cache)},
+        capture_output=True,
+        text=True,
+    )
+    seconds, taken, _, width = done.stdout.split()
+    assert width == "2048"
+    print(seconds, int(taken) / file.stat().st_size)
+    assert float(seconds) < 10 and int(taken) < 3 * file.stat().st_size

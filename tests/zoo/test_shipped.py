@@ -412,7 +412,7 @@ def test_the_published_models_are_those_of_the_sheets():
     assert large.published[0]["value"] == 0.796
     ablations = [n for n in known if n.startswith("byol_r50.in1k_ep300_deepmind_")]
     assert len(ablations) == 12
-    crop = known["byol_r50.in1k_ep300_deepmind_crop_only"]
+    crop = known["byol_r50.in1k_ep300_deepmind_crop"]
     assert crop.source["url"] == f"{base}/ablations/res50x1_crop_only.pkl"
     assert crop.published[0]["value"] == 0.594 and not crop.default
     simclr = known["simclrv2_r101w2.in1k_ft10pct_google"]
