@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import ssl
 import threading
 
 BODY = bytes(range(256)) * 4000  # About a megabyte: several chunks.
@@ -22,6 +23,13 @@ class Server(http.server.ThreadingHTTPServer):
         self.body, self.mark, self.plan, self.asked = BODY, '"one"', [], []
         self.files = {}
         self.released = threading.Event()
+
+    def secure(self, certificate):
+        """Goes on by https, with the file of a key and a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.url = self.url.replace("http://", "https://")
 
     def handle_error(self, request, address):
         pass  # We hang up, too.

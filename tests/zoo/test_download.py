@@ -3,8 +3,6 @@
 import hashlib
 import os
 import pty
-import shutil
-import ssl
 import subprocess
 import sys
 import threading
@@ -41,29 +39,12 @@ def another():
         yield server
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A file with a key and a certificate for this machine, signed by itself."""
-    if not shutil.which("openssl"):
-        pytest.skip("the openssl command, which makes certificates, is not installed")
-    path = tmp_path_factory.mktemp("certificate") / "ours.pem"
-    subject = ["-subj", "/CN=sslzoo", "-addext", "subjectAltName=IP:127.0.0.1"]
-    kind = ["-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command = ["openssl", "req", "-x509", *kind, *subject, "-keyout", path]
-    made = subprocess.run([*command, "-out", "-"], capture_output=True, check=True)
-    with open(path, "ab") as file:
-        file.write(made.stdout)
-    return path
-
-
 @pytest.fixture
 def secure(server, certificate, monkeypatch):
     """The address of the same server, by https; it is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    return server.url.replace("http://", "https://")
+    server.secure(certificate)
+    return server.url
 
 
 @pytest.fixture

@@ -392,6 +392,10 @@ def packed(kind, members):
     return file.getvalue()
 
 
+def spoilt(content):
+    return content[:3000] + bytes(100) + content[3100:]
+
+
 @pytest.fixture
 def archived(entry, server, google):
     """Publishes what is in an archive: of the right files, and `more`."""
@@ -426,6 +430,7 @@ def test_an_archive_is_unpacked(
         ("tar.gz", {"odd": "/etc"}, None, "'odd', which is a link or a device"),
         ("tar.gz", {f"hub/{PARTS[0]}": b""}, None, "one .*index.* has 2 of it"),
         ("tar.gz", None, lambda content: content[:-5000], "is damaged"),
+        ("tar.gz", None, lambda content: spoilt(content), "is damaged"),
         ("zip", None, lambda content: content[:-5000], "is no archive"),
         ("zip", None, lambda content: b"no archive at all", "is no archive"),
         ("zip", None, lambda content: packed("zip", {"a": b""}), "has 0 of it"),
@@ -515,15 +520,25 @@ def test_a_length_that_is_a_lie_is_found_out(entry, get, server, own_cache, auth
     get()
 
 
-def test_a_redirect_to_plain_http_is_refused(entry, get, server, own_cache):
+def test_plain_http_must_be_asked_for(entry, get, server, own_cache):
     entry()
     with pytest.raises(CannotFetch, match="plain http.*allow_http=True.*checkpoint"):
         get(allow_http=False)
-    assert not server.asked
-    server.plan = [says(302, Location="ftp://127.0.0.1/x")]
-    with pytest.raises(CannotFetch):
-        get()
-    assert left(own_cache) == []
+    assert not server.asked and left(own_cache) == []
+
+
+def test_by_https_it_comes_unasked_and_is_not_sent_on_to_plain_http(
+    entry, get, server, own_cache, certificate, monkeypatch
+):
+    elsewhere = server.base + FILE
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server.secure(certificate)
+    entry(url=elsewhere.replace("http://", "https://"))
+    server.plan = [says(302, Location=elsewhere)]
+    with pytest.raises(CannotFetch, match=f"{elsewhere} comes by plain http"):
+        get(allow_http=False)
+    assert left(own_cache) == [] and len(server.asked) == 1
+    assert get(allow_http=False).card.name == NAME
 
 
 def test_a_file_that_was_replaced_after_its_first_use_is_refused(
