@@ -224,8 +224,8 @@ def _make(folder, card, path, came):
 @contextlib.contextmanager
 def opened(card, path):
     """A block in which there is what the converter reads: out of its archive, if so."""
-    inside, path = card.source.get("inside"), pathlib.Path(path)
-    if inside is None or not path.is_file() or path.name == inside:
+    inside, given = card.source.get("inside"), pathlib.Path(path)
+    if inside is None or not given.is_file() or given.name == inside:
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
