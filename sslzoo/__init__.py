@@ -151,7 +151,10 @@ def _with_heads(name, heads, accept_license=False, **options):
 
     going_on = {k: options.pop(k) for k in RESUMES if k in options}
     card, method = registry.whole(
-        name, lambda entry: (entry.card, resume.load(entry, **going_on)), **options
+        name,
+        lambda entry: (entry.card, resume.load(entry, **going_on)),
+        weights=False,  # What authors publish has no heads: it need not be fetched.
+        **options,
     )
     licences.notice(card, accept_license)
     return method

@@ -198,7 +198,8 @@ def of_model(name, registry=None, **knobs):
     Args:
         registry: the folder to look in, in place of the usual ones.
     """
-    return registries.whole(name, lambda entry: _of(entry, knobs), registry=registry)
+    where = dict(registry=registry, weights=False)
+    return registries.whole(name, lambda entry: _of(entry, knobs), **where)
 
 
 def _of(entry, knobs):

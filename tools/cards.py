@@ -1,6 +1,7 @@
 """The pages of the models that the repository ships, made anew from their cards.
 
-    python tools/cards.py            each README.md in savedmodels/, and its own
+    python tools/cards.py            each README.md in savedmodels/, its own, and the
+                                     cards of tools/published.py
     python tools/cards.py FOLDER     the same of another folder of models
 
 To be run after a model was exported into savedmodels/ or removed from it, and when
@@ -16,6 +17,7 @@ from sslzoo import disk
 from sslzoo.zoo import card, files, page, sums
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # As a script, it has its own folder there alone.
 
 
 def models(registry):
@@ -46,6 +48,21 @@ def write(registry):
     return changed
 
 
+def publish(made, registry):
+    """Writes the folders of models of which there is a card alone."""
+    changed = []
+    for each in made:
+        folder = pathlib.Path(registry) / each.name
+        folder.mkdir(exist_ok=True)
+        if _written(folder / "card.json", each.text()):
+            names = {"card.json": each.text(), "README.md": page.page(each)}
+            for name, text in names.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            sums.write(folder, {name: disk.sha256(folder / name) for name in names})
+            changed.append(folder / "card.json")
+    return changed
+
+
 def _written(path, text):
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
@@ -54,5 +71,10 @@ def _written(path, text):
 
 
 if __name__ == "__main__":
-    for path in write(*(sys.argv[1:] or [ROOT / "savedmodels"])):
+    changed = []
+    if not sys.argv[1:]:
+        from tools import published
+
+        changed = publish(published.cards(), ROOT / "savedmodels")
+    for path in changed + write(*(sys.argv[1:] or [ROOT / "savedmodels"])):
         print(path)

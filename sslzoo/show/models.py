@@ -1,6 +1,6 @@
 """Models, and what was made with them, as a person reads it in a terminal."""
 
-from rich import box, console, table
+from rich import box, console, table, text
 
 
 def models_table(rows, file=None):
@@ -9,16 +9,17 @@ def models_table(rows, file=None):
     if not rows:
         out.print("No model. Where models are looked for: sslzoo list --help.")
         return
-    drawn = table.Table(box=box.SIMPLE_HEAD)
+    drawn = table.Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     drawn.add_column("model", no_wrap=True)
-    drawn.add_column("backbone")
-    for name in ("parameters", "pixels", "features"):
-        drawn.add_column(name, justify="right")
-    drawn.add_column("weights under")
+    for name in ("params", "px", "dims"):
+        drawn.add_column(name, justify="right", no_wrap=True)
+    drawn.add_column("weights", no_wrap=True)
+    drawn.add_column("under")  # The one that is cut where there is no room.
     for row in rows:
+        licence = text.Text(row["license"], no_wrap=True, overflow="ellipsis")
         drawn.add_row(
-            row["name"], row["backbone"], f"{row['parameters'] / 1e6:.3g} M",
-            str(row["size"]), str(row["features"]), row["license"],
+            row["name"], f"{row['parameters'] / 1e6:.3g} M",
+            str(row["size"]), str(row["features"]), row["weights"], licence,
         )  # fmt: skip
     out.print(drawn)
     defaults = [row["name"] for row in rows if row["default"]]

@@ -1,6 +1,8 @@
 """Models in one file, .zip or .tar: the same bytes for the same models, every time."""
 
 import contextlib
+import gzip
+import lzma
 import os
 import pathlib
 import secrets
@@ -8,12 +10,15 @@ import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 
 from sslzoo import disk
 from sslzoo.errors import BadInput
 from sslzoo.zoo import sums
 
 KINDS = (".zip", ".tar")
+DAMAGED = (FileExistsError, tarfile.TarError, zipfile.BadZipFile, EOFError)
+DAMAGED += (gzip.BadGzipFile, lzma.LZMAError, zlib.error)  # Of what others packed.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # The first moment that a .zip can tell.
 
 
@@ -87,7 +92,7 @@ def unpack(path, folder, origin):
             target.parent.mkdir(parents=True, exist_ok=True)
             with open_member() as source, open(target, "xb") as file:
                 shutil.copyfileobj(source, file)
-    except (FileExistsError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except DAMAGED as error:
         raise BadInput(f"{origin} is damaged: {error}.") from None
 
 
@@ -109,6 +114,6 @@ def _members(path, origin):
                     yield one.name, plain, lambda one=one: archive.extractfile(one)
     else:
         raise BadInput(
-            f"{origin} is no archive of models: neither .zip nor .tar. "
+            f"{origin} is no archive: neither .zip nor .tar. Of models of sslzoo "
             "`sslzoo bundle NAME --out NAME.zip` makes one."
         )

@@ -54,7 +54,8 @@ class Card:
     citation: str = ""  # BibTeX
     created: str = ""  # date
     source: dict = dataclasses.field(default_factory=dict)  # of what is not shipped:
-    #   "url", "sha256", "bytes", "converter"
+    #   "url", "sha256", "bytes"; or of what is made of its authors' files:
+    #   "converter", "url", "files", "inside", "size" (published.py)
     schema: int = SCHEMA
 
     @property
@@ -187,6 +188,9 @@ _SHAPES = {  # What is read of a card, wherever it is read, is there and of its 
         "url": Maybe(TEXT),
         "bytes": Maybe(COUNT),
         "converter": Maybe(TEXT),
+        "files": Maybe([TEXT]),
+        "inside": Maybe(TEXT),
+        "size": Maybe(TEXT),
     },
     "schema": COUNT,
 }

@@ -198,7 +198,7 @@ class _Part:
         status = f"{error.code} {error.reason}"
         if error.code in _AGAIN:
             raise _Passing(status)
-        if error.code == 416:  # There is nothing more from here on.
+        if error.code == 416 and have:  # There is nothing more from here on.
             if _range(error)[1] != have:
                 self.forget()
                 raise _Passing(status)

@@ -8,7 +8,6 @@ what the caller hands over of the run; nothing of the card is written by hand.
 
 import dataclasses
 import datetime
-import importlib.metadata
 import json
 import pathlib
 
@@ -19,6 +18,7 @@ from sslzoo.backbones.layers import Standardize
 from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.methods.base import Method
 from sslzoo.zoo import artifacts, load, page, resume
+from sslzoo.zoo import licences as licensing
 from sslzoo.zoo import registry as registries
 from sslzoo.zoo import run as runs
 from sslzoo.zoo.card import Card
@@ -78,7 +78,7 @@ def export(
         card = Card(
             name=name,
             **{**known, "summary": summary or known["summary"]},
-            features=_features(backbone, contract["size"]),
+            features=features_of(backbone, contract["size"]),
             default=default,
             expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
             created=datetime.date.today().isoformat(),
@@ -91,7 +91,7 @@ def export(
             _write(draft.path / "recipe.py", run["recipe_text"])
         if results:
             _write(draft.path / RESULTS, json.dumps(results, indent=1) + "\n")
-        _write(draft.path / "LICENSE", licence(card.licences["weights"]))
+        _write(draft.path / "LICENSE", licensing.text(card.licences["weights"]))
         differences = artifacts.write(backbone, draft.path, contract, formats)
         card = dataclasses.replace(card, differences=differences)
         _write(draft.path / "card.json", card.text())
@@ -213,7 +213,7 @@ def _shown(method):
     return getattr(method.example, "size", None)
 
 
-def _features(backbone, size):
+def features_of(backbone, size):
     maps = backbones.feature_info(backbone, size)
     vectors = [
         {"name": name, "channels": output.shape[-1], "stride": None}
@@ -232,29 +232,6 @@ def _licences(stated):
                 f"{', '.join(known)}, and a notice."
             )
     return {**known, **stated}
-
-
-def licence(weights):
-    """The text of LICENSE."""
-    if weights == "Apache-2.0":
-        return _our_licence()
-    return (
-        f"Licence of the weights in this folder: {weights}\n\n"
-        'An SPDX name has its text at https://spdx.org/licenses/. "not stated" means '
-        "that\nwho published them has given no licence: ask before you use them.\n"
-    )
-
-
-def _our_licence():
-    """Apache-2.0, as this package carries it: installed, or in a checkout."""
-    try:
-        files = importlib.metadata.files("sslzoo") or ()
-    except importlib.metadata.PackageNotFoundError:
-        files = ()
-    for file in files:
-        if file.name == "LICENSE" and ".dist-info" in file.parts[0]:
-            return file.read_text()
-    return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()
 
 
 def _limits(contract, licences, measured, heads, about):

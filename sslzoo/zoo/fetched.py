@@ -1,6 +1,7 @@
 """Models out of archives: fetched, or given as a file; kept in the cache, unpacked.
 
     <cache>/.fetched/<sha256>/<name>/   a small registry, by the sha256 of the archive
+                                        (or of what published.py makes it of)
     <cache>/.downloads/<sha256>         an archive on its way
 
 Kept by what it is and not by its name, so that it is never taken for something else,
@@ -59,6 +60,20 @@ def unpack(cache, path, sha256, origin):
     Args:
         origin: what to call the archive if something is wrong with it.
     """
+
+    def unpacked(draft):
+        archive.unpack(path, draft, origin)
+        _check(draft, origin)
+
+    return make(cache, sha256, unpacked)
+
+
+def make(cache, sha256, fill):
+    """Puts a model to where `home` says, which it returns: once, and whole or not.
+
+    Args:
+        fill: puts it into the empty folder that it is given.
+    """
     place = home(cache, sha256)
     if model(place):
         return place
@@ -70,8 +85,7 @@ def unpack(cache, path, sha256, origin):
             shutil.rmtree(left, ignore_errors=True)
         draft.mkdir()
         try:
-            archive.unpack(path, draft, origin)
-            _check(draft, origin)
+            fill(draft)
             disk.sync_tree(draft)
             os.rename(draft, place)
             disk.sync(place.parent)
@@ -113,7 +127,10 @@ def forget_downloads(cache):
     """Removes what nobody is fetching any more."""
     import filelock
 
-    for path in (cache / ".downloads").glob("*.lock"):
+    for path in (cache / ".downloads").rglob("*.lock"):
         with contextlib.suppress(filelock.Timeout), files.lock(path, timeout=0):
             for left in path.parent.glob(f"{path.stem}*"):
                 left.unlink()
+    for folder in (cache / ".downloads").glob("*/"):
+        with contextlib.suppress(OSError):
+            folder.rmdir()

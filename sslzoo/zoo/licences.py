@@ -9,6 +9,7 @@ import fnmatch
 import functools
 import logging
 import os
+import pathlib
 import re
 
 PERMISSIVE = {  # SPDX; whoever keeps the notice may do nearly all.
@@ -80,3 +81,28 @@ def _warn(licence, url):
         url,
         licence,
     )
+
+
+def text(weights):
+    """The text of LICENSE."""
+    if weights == "Apache-2.0":
+        return _our_licence()
+    return (
+        f"Licence of the weights in this folder: {weights}\n\n"
+        'An SPDX name has its text at https://spdx.org/licenses/. "not stated" means '
+        "that\nwho published them has given no licence: ask before you use them.\n"
+    )
+
+
+def _our_licence():
+    """Apache-2.0, as this package carries it: installed, or in a checkout."""
+    import importlib.metadata  # Slow to import, and lists do without.
+
+    try:
+        files = importlib.metadata.files("sslzoo") or ()
+    except importlib.metadata.PackageNotFoundError:
+        files = ()
+    for file in files:
+        if file.name == "LICENSE" and ".dist-info" in file.parts[0]:
+            return file.read_text()
+    return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()

@@ -5,7 +5,7 @@ import fnmatch
 import re
 
 from sslzoo.zoo import card as cards_
-from sslzoo.zoo import licences
+from sslzoo.zoo import licences, published
 from sslzoo.zoo import registry as registries
 
 
@@ -25,13 +25,14 @@ def list_models(
 
     Args:
         filter: a part of the name, or a pattern, "byol_*w2"; or several: any of them.
-        pretrained: only those whose weights are here or can be fetched. Those that a
-            converter must make of a published file do not count: none is here yet.
+        pretrained: only those whose weights are here or can be fetched. Of what is
+            made of its authors' files, those whose address is known.
         method, backbone: "byol"; "r50" or "resnet50". Patterns too.
         license: "permissive", "noncommercial", or a pattern of SPDX names.
         exclude: as `filter`: none of them.
         max_params: most parameters.
-        as_table: gives a dict for each, {"name", "method", "backbone", ...}.
+        as_table: gives a dict for each, {"name", "method", "backbone", ...}; its
+            "weights" are "here", "to fetch", or made of "your file" alone.
         registry: the folder to look in, in place of the usual ones.
     """
     found = [
@@ -83,7 +84,8 @@ def info(name, registry=None, revision=None, cache_dir=None):
     Args:
         name, registry, revision, cache_dir: as `load` takes them.
     """
-    return ModelInfo(registries.card(name, registry, revision, cache_dir))
+    card = registries.card(name, registry, revision, cache_dir)
+    return ModelInfo(card, registries.is_here(card, cache_dir))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -91,6 +93,7 @@ class ModelInfo:
     """A card that prints as a text."""
 
     card: cards_.Card
+    here: bool = True  # whether its weights are
 
     def to_dict(self):
         return dataclasses.asdict(self.card)
@@ -98,7 +101,9 @@ class ModelInfo:
     def __repr__(self):
         card = self.card
         head = f"{card.name}, revision {card.revision}\n{card.summary}\n\n"
-        return head + "\n".join(f"{k:>10}  {value}" for k, value in _facts(card))
+        return head + "\n".join(
+            f"{k:>10}  {value}" for k, value in _facts(card, self.here)
+        )
 
 
 def row(card):
@@ -113,6 +118,7 @@ def row(card):
         "size": card.input["size"],
         "features": pooled["channels"],
         "license": card.licences["weights"],
+        "weights": _weights(card),
         "summary": card.summary,
     }
 
@@ -122,7 +128,13 @@ def natural(name):
     return [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", name)]
 
 
-def _facts(card):
+def _weights(card):
+    if registries.is_here(card):
+        return "here"
+    return "to fetch" if _has_weights(card) else "your file"
+
+
+def _facts(card, here):
     shown = card.input
     only = "only" if shown["fixed"] else f"usually; {shown['smallest']} or more"
     antialias = "antialiased" if shown["antialias"] else "not antialiased"
@@ -149,10 +161,23 @@ def _facts(card):
         yield "elsewhere", f"{what}: {value} ({figure['source']})"
     for figure in card.published:
         what = f"{figure['data']}, {figure['protocol']}"
-        yield "published", f"{what}: {figure['value']} ({figure['source']})"
+        value = _percent({"mean": figure["value"]})
+        yield "published", f"{what}: {value} ({figure['source']})"
     for sentence in card.limits:
         yield "limits", sentence
+    if "converter" in card.source:
+        yield "weights", _published(card, here)
     yield "origin", card.origin
+
+
+def _published(card, here):
+    size = f", {card.source['size']}" if "size" in card.source else ""
+    where = f"of {card.source.get('url', 'their authors')}{size}"
+    if here:
+        return f"{where}: fetched and converted, in the cache"
+    if _has_weights(card):
+        return f"{where}: not here yet; the first load fetches and converts them"
+    return f"{where}: to be had by hand; load(..., checkpoint=PATH) converts them"
 
 
 def _percent(interval):
@@ -171,5 +196,6 @@ def _is_of(card, backbone):
 
 
 def _has_weights(card):
-    # What a converter must make, `load` alone cannot give: see registry._elsewhere.
-    return not card.source or "converter" not in card.source
+    if "converter" in card.source:
+        return "url" in card.source and published.has_converter(card)
+    return True

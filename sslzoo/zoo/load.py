@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
-from sslzoo.zoo import adapt, licences
+from sslzoo.zoo import adapt, licences, published
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo import names as handles
 from sslzoo.zoo import registry as registries
@@ -65,6 +65,7 @@ def load(
             cache_dir=cache_dir,
             offline=offline,
             allow_http=allow_http,
+            weights=pretrained,
         )
     licences.notice(card, accept_license)
     if pretrained and verify:
@@ -103,6 +104,8 @@ def load_preprocessor(
 
 def stored(entry, pretrained=True, dtype=None):
     """The network in a model's folder; never with random weights, unless asked for."""
+    if not pretrained and "converter" in entry.card.source:
+        return built(entry.card, dtype)
     config, weights = (entry.path / n for n in ("config.json", "backbone.weights.h5"))
     missing = [file.name for file in (config, weights) if not file.is_file()]
     if config.name in missing:
@@ -126,9 +129,12 @@ def stored(entry, pretrained=True, dtype=None):
 
 
 def converted(card, checkpoint, dtype=None):
-    """The network of a card, with the weights that its authors have published."""
-    from sslzoo import backbones
+    """The network of a card, with the weights that its authors have published.
 
+    Args:
+        checkpoint: the path of their file, or folder. Nothing that is made of it is
+            kept: a file of the user's shall not be taken for theirs later.
+    """
     name = card.source.get("converter")
     if not name:
         raise BadInput(
@@ -144,12 +150,20 @@ def converted(card, checkpoint, dtype=None):
             f"This sslzoo has no converter {name!r}, which the card of {card.name} "
             "names: pip install --upgrade sslzoo."
         ) from None
+    backbone = built(card, dtype)
+    with published.opened(card, checkpoint) as path:
+        converter.convert(path, backbone)
+    return backbone
+
+
+def built(card, dtype=None):
+    """The network that a card names, with random weights."""
+    from sslzoo import backbones
+
     backbone = backbones.build(
         card.backbone["builder"], **card.backbone.get("options", {})
     )
-    backbone = architecture(backbone.to_json(), dtype, card.name)
-    converter.convert(checkpoint, backbone)
-    return backbone
+    return architecture(backbone.to_json(), dtype, card.name) if dtype else backbone
 
 
 def architecture(text, dtype=None, origin="config.json"):

@@ -23,6 +23,8 @@ def page(card):
         f"# {card.name}\n\n{card.summary}",
         _licences(card),
         _use(card),
+        _first_use(card),
+        _alone(card),
         _input(card),
         _features(card),
         _results(card),
@@ -31,7 +33,8 @@ def page(card):
         _limits(card),
         _citation(card),
     ]
-    note = "Made from card.json by `sslzoo export`; do not edit."
+    by = " by `sslzoo export`" if card.training.get("recipe") else ""
+    note = f"Made from card.json{by}; do not edit."
     return "\n\n".join([f"<!-- {note} -->", *filter(None, parts)]) + "\n"
 
 
@@ -43,6 +46,8 @@ def contents(models):
     """
     note = "Made from the cards by `python tools/cards.py`; do not edit."
     parts = [f"<!-- {note} -->", _ABOUT, "The folder is empty as yet."]
+    theirs = [card for card, _ in models if "converter" in card.source]
+    models = [(card, size) for card, size in models if "converter" not in card.source]
     if models:
         heads = ("model", "what", "learned from", "features", "tried on")
         heads += ("kNN (random)", "linear (random)", "licences", "MB")
@@ -51,6 +56,10 @@ def contents(models):
             "## How they were made",
             *(f"{card.name}:\n\n```text\n{card.origin}\n```" for card, _ in models),
         ]
+    if theirs:
+        heads = ("model", "what", "features", "parameters", "authors' figure")
+        heads += ("licence of the weights",)
+        parts += [_THEIRS, _table(heads, map(_their_row, theirs))]
     return "\n\n".join([*parts, _ADDING]) + "\n"
 
 
@@ -59,6 +68,12 @@ _ABOUT = """# Models
 The registry: a folder for each model, `<method>_<arch>.<tag>/`, with its card, its
 weights, its SavedModel and the recipe that made it. `sslzoo list` shows them,
 `sslzoo.load(NAME)` loads one after checking its sha256, and they are in the wheel."""
+
+_THEIRS = """## Published by their authors
+
+Of these the folder has the card alone: the first load fetches the authors' files,
+converts them, and keeps the model in the cache. Figures are theirs, in percent, and
+conversion was tested on synthetic files of the same format."""
 
 _ADDING = """## To add one
 
@@ -71,7 +86,9 @@ python tools/cards.py
 
 A test, tests/zoo/test_shipped.py, holds what is committed here to its cards, and the
 cards to the files: it says what is missing. To take one away:
-`python -c "from sslzoo.zoo import registry; registry.remove('NAME')"`."""
+`python -c "from sslzoo.zoo import registry; registry.remove('NAME')"`.
+
+A model that its authors publish is a line of tools/published.py."""
 
 
 def _row(card, size):
@@ -94,6 +111,18 @@ def _row(card, size):
     )
 
 
+def _their_row(card):
+    figures = [f"{_percent(f['value'])}, {f['protocol']}" for f in card.published]
+    return (
+        f"[{card.name}]({card.name}/README.md)",
+        card.summary,
+        _width(card),
+        f"{card.backbone['parameters'] / 1e6:.3g} M",
+        "; ".join(figures) or "–",
+        card.licences["weights"],
+    )
+
+
 def _score(row):
     """The mean, that of random features beside it."""
     if row is None:
@@ -109,7 +138,7 @@ def _licences(card):
 
 
 def _use(card):
-    side, going_on = card.input["size"], ""
+    going_on = ""
     if card.heads:
         going_on = f'method = sslzoo.load("{card.name}", heads=True)'
         going_on += "  # to go on: method.fit(images)\n"
@@ -122,9 +151,40 @@ model = sslzoo.load("{card.name}")  # a keras.Model of RGB images in [0, 1]
 prepare = sslzoo.load_preprocessor("{card.name}")
 features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {_width(card)}]
 maps = sslzoo.load("{card.name}", features_only=True)  # all features, by name
-{going_on}```
+{going_on}```"""
 
-Without this library, from the folder of the model:
+
+def _first_use(card):
+    """What a load does where the authors have the weights."""
+    source = card.source
+    if "converter" not in source:
+        return ""
+    what = "What its authors publish is not fetched: you bring it."
+    if "url" in source:
+        size = [f"({source['size']})"] if "size" in source else []
+        lines = "\n    ".join([source["url"], *source.get("files", ()), *size])
+        what = f"""The first load fetches what its authors publish, converts it, and
+keeps the model in the cache:
+
+```text
+{lines}
+```
+
+They give no sum of it: its sha256 is noted on first use, and whatever comes from there
+again must have it."""
+    return f"""{what} Of what you have already:
+
+```python
+model = sslzoo.load("{card.name}", checkpoint="PATH")
+```"""
+
+
+def _alone(card):
+    """The SavedModel, which lies there of what was exported."""
+    side = card.input["size"]
+    if not card.differences:
+        return ""
+    return f"""Without this library, from the folder of the model:
 
 ```python
 import tensorflow as tf

@@ -12,7 +12,7 @@ import pathlib
 
 from sslzoo import disk
 from sslzoo.errors import BadInput, MissingFile, SslzooError, UnknownName, nearest
-from sslzoo.zoo import cache, fetched, files, names, store, sums
+from sslzoo.zoo import cache, fetched, files, names, published, store, sums
 from sslzoo.zoo.card import Card, parse
 from sslzoo.zoo.index import Index
 
@@ -104,6 +104,7 @@ def find(
     cache_dir=None,
     offline=None,
     allow_http=False,
+    weights=True,
 ):
     """A model that is here, whole, and to the bit what was published.
 
@@ -119,6 +120,7 @@ def find(
             file is new or changed, so this saves time only once.
         offline: see cache.py.
         allow_http: whether a file may come by plain http.
+        weights: False where of a model that its authors publish the card will do.
     """
     place = cache.folder(cache_dir)
     fetch = functools.partial(
@@ -127,7 +129,11 @@ def find(
 
     def look():
         entry = _here(name, registry, revision, verify, cache_dir, fetch)
-        if entry.card.source:
+        if "converter" in entry.card.source:
+            if weights:
+                made = _published(entry.card, place, offline, allow_http)
+                entry = _entry(*made, verify)
+        elif entry.card.source:
             entry = _entry(*_elsewhere(entry.card, fetch), verify)
         return entry
 
@@ -400,12 +406,6 @@ def _fetch(url, sha256, size, name, place, offline, allow_http):
 def _elsewhere(card, fetch):
     """(index, folder) of a model of which only the card is in its registry."""
     source = card.source
-    if "converter" in source:
-        raise MissingFile(
-            f"{card.name!r} is made from a file of its authors ({source.get('url')}) "
-            f"by the converter {source['converter']!r}, which this sslzoo does not "
-            "have."
-        )
     if "url" not in source or not fetched.is_sha256(source.get("sha256")):
         raise BadInput(
             f"The card of {card.name!r} does not say where its files are: source "
@@ -420,6 +420,31 @@ def _elsewhere(card, fetch):
             "as its card says."
         )
     return index, folder
+
+
+def _published(card, place, offline, allow_http):
+    """(index, folder) of a model that is made of what its authors publish."""
+    home = published.home(place, card)
+    if not fetched.model(home):
+        published.check(card)
+        if why := cache.why_offline(offline):
+            raise MissingFile(
+                f"{why} and {card.name!r} is not in {place}. On a connected machine: "
+                f"`sslzoo bundle {card.name} --out dir`, then set SSLZOO_CACHE=dir. "
+                f"{published.by_hand(card)}"
+            )
+        published.fetch(place, card, allow_http)
+    return Index(home, place), fetched.model(home)
+
+
+def is_here(card, cache_dir=None):
+    """Whether a model can be loaded with no network, as far as its card tells."""
+    place, source = cache.folder(cache_dir), card.source
+    if "converter" in source:
+        return bool(fetched.model(published.home(place, card)))
+    if fetched.is_sha256(source.get("sha256")):
+        return bool(fetched.model(fetched.home(place, source["sha256"])))
+    return not source
 
 
 def _entry(index, folder, verify):

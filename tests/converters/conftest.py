@@ -12,7 +12,11 @@ def photos():
     return np.stack([image[:96, :64] for image in images]).astype("float32") / 255
 
 
-@pytest.fixture
+@pytest.fixture(name="random_like")
+def _random_like():
+    return random_like()
+
+
 def random_like():
     """(name, shape) -> numbers that keep a deep network's signal near 1."""
     rng = np.random.default_rng(0)

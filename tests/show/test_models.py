@@ -11,6 +11,7 @@ ROW = {
     "size": 224,
     "features": 512,
     "license": "MIT",
+    "weights": "to fetch",
     "summary": "A [test].",
 }
 
@@ -23,7 +24,15 @@ def drawn(draw, what):
 
 def test_a_row_says_what_one_chooses_by():
     text = drawn(models.models_table, [ROW])
-    for words in ("byol_r18.toy", "11.2 M", "224", "512", "MIT", "byol_r18 is"):
+    for words in (
+        "byol_r18.toy",
+        "11.2 M",
+        "224",
+        "512",
+        "MIT",
+        "to fetch",
+        "byol_r18 is",
+    ):
         assert words in text
 
 

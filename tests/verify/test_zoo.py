@@ -49,3 +49,5 @@ def test_a_model_whose_weights_are_elsewhere_is_not_fetched(package, monkeypatch
     monkeypatch.setattr(registry, "card", lambda *_: afar)
     (check,) = zoo.shipped()
     assert verify.tried(check)["passed"]
+    (package / "byol_tiny.toy" / "README.md").write_text("Mine.")
+    assert "Checksum mismatch" in verify.tried(check)["failure"]

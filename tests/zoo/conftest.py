@@ -6,6 +6,8 @@ import hashlib
 import os
 import pathlib
 import resource
+import shutil
+import subprocess
 import tempfile
 
 import keras
@@ -76,6 +78,21 @@ def fill(folder, name, content="weights", **values):
     (folder / "saved_model" / "variables").mkdir(parents=True)
     (folder / "saved_model" / "saved_model.pb").write_text(f"graph of {content}")
     (folder / "saved_model" / "variables" / "variables.index").write_text("index")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A file with a key and a certificate for this machine, signed by itself."""
+    if not shutil.which("openssl"):
+        pytest.skip("the openssl command, which makes certificates, is not installed")
+    path = tmp_path_factory.mktemp("certificate") / "ours.pem"
+    subject = ["-subj", "/CN=sslzoo", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command = ["openssl", "req", "-x509", *kind, *subject, "-keyout", path]
+    made = subprocess.run([*command, "-out", "-"], capture_output=True, check=True)
+    with open(path, "ab") as file:
+        file.write(made.stdout)
+    return path
 
 
 @pytest.fixture

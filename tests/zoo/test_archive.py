@@ -136,7 +136,7 @@ def test_one_name_twice_is_refused(tmp_path):
 
 def test_what_is_no_archive_is_said(tmp_path):
     (tmp_path / "x.zip").write_text("Page not found")
-    with pytest.raises(BadInput, match="x.zip is no archive of models"):
+    with pytest.raises(BadInput, match="x.zip is no archive: neither"):
         unpacked(tmp_path / "x.zip")
 
 

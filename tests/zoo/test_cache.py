@@ -218,9 +218,9 @@ def test_a_card_that_does_not_say_enough_of_its_source_is_refused(
 
 
 def test_what_must_be_converted_is_not_guessed_at(publish, models):
-    source = {"url": "https://x.y/z.pkl", "converter": "deepmind_byol"}
+    source = {"url": "https://x.y/z.pkl", "converter": "deepmind_boyl"}
     publish("byol_tiny.a", source=source)
-    with pytest.raises(MissingFile, match="converter 'deepmind_byol', which"):
+    with pytest.raises(MissingFile, match="converter 'deepmind_boyl', which"):
         registry.find("byol_tiny.a", models)
 
 

@@ -1,12 +1,8 @@
 """Against a server that does to us what servers do."""
 
-import contextlib
 import hashlib
-import http.server
 import os
 import pty
-import shutil
-import ssl
 import subprocess
 import sys
 import threading
@@ -17,119 +13,18 @@ import pytest
 import sslzoo
 from sslzoo.errors import BadInput, CannotFetch, CannotWrite, MissingFile
 from sslzoo.zoo import cache, download
-
-BODY = bytes(range(256)) * 4000  # About a megabyte: several chunks.
-SUM = hashlib.sha256(BODY).hexdigest()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Gives BODY; `plan` says what it does otherwise, a function for each request.
-
-    A function is given the request, and (first byte, last byte + 1) of what was asked.
-    """
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Request)
-        self.body, self.mark, self.plan, self.asked = BODY, '"one"', [], []
-        self.released = threading.Event()
-
-    def handle_error(self, request, address):
-        pass  # We hang up, too.
-
-
-class Request(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *words):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.asked.append(self.headers)
-        act = server.plan.pop(0) if server.plan else well
-        act(self)
-
-    def start(self, code, length=None, mark=True, **headers):
-        self.send_response(code)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        if mark and self.server.mark:
-            self.send_header("ETag", self.server.mark)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-
-    def first(self):
-        """The first byte that is asked for, if this is still the same file."""
-        same = self.headers.get("If-Range") in (None, self.server.mark)
-        words = self.headers.get("Range", "bytes=0-")
-        return int(words.removeprefix("bytes=").rstrip("-")) if same else 0
-
-    def partial(self, first):
-        total = len(self.server.body)
-        return {"Content_Range": f"bytes {first}-{total - 1}/{total}"}
-
-
-def well(request):
-    body, first = request.server.body, request.first()
-    if first >= len(body):
-        request.start(416, 0, Content_Range=f"bytes */{len(body)}")
-    elif first:
-        request.start(206, len(body) - first, **request.partial(first))
-        request.wfile.write(body[first:])
-    else:
-        request.start(200, len(body))
-        request.wfile.write(body)
-
-
-def drops_after(count):
-    def act(request):
-        body, first = request.server.body, request.first()
-        code, more = (206, request.partial(first)) if first else (200, {})
-        request.start(code, len(body) - first, **more)
-        request.wfile.write(body[first : first + count])
-
-    return act
-
-
-def whole_whatever_is_asked(request):
-    request.start(200, len(request.server.body))
-    request.wfile.write(request.server.body)
-
-
-def says(code, **headers):
-    return lambda request: request.start(code, 0, mark=False, **headers)
-
-
-def claims(length):
-    def act(request):
-        request.start(200, length)
-        request.wfile.write(request.server.body)
-
-    return act
-
-
-def hangs(request):
-    request.start(200, len(request.server.body))
-    request.wfile.write(request.server.body[:1000])
-    request.wfile.flush()
-    request.server.released.wait()
-
-
-def hangs_up(request):
-    request.connection.close()
-
-
-@contextlib.contextmanager
-def serving():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{server.server_port}/model.zip"
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
+from tests.zoo.serving import (
+    BODY,
+    SUM,
+    claims,
+    drops_after,
+    hangs,
+    hangs_up,
+    says,
+    serving,
+    well,
+    whole_whatever_is_asked,
+)
 
 
 @pytest.fixture
@@ -144,29 +39,12 @@ def another():
         yield server
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A file with a key and a certificate for this machine, signed by itself."""
-    if not shutil.which("openssl"):
-        pytest.skip("the openssl command, which makes certificates, is not installed")
-    path = tmp_path_factory.mktemp("certificate") / "ours.pem"
-    subject = ["-subj", "/CN=sslzoo", "-addext", "subjectAltName=IP:127.0.0.1"]
-    kind = ["-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command = ["openssl", "req", "-x509", *kind, *subject, "-keyout", path]
-    made = subprocess.run([*command, "-out", "-"], capture_output=True, check=True)
-    with open(path, "ab") as file:
-        file.write(made.stdout)
-    return path
-
-
 @pytest.fixture
 def secure(server, certificate, monkeypatch):
     """The address of the same server, by https; it is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    return server.url.replace("http://", "https://")
+    server.secure(certificate)
+    return server.url
 
 
 @pytest.fixture
@@ -375,6 +253,7 @@ def test_a_part_that_is_longer_than_the_whole_is_thrown_away(fetch, server, targ
         (401, "not for everyone"),
         (404, "is not there.*slip.*pip install -U"),
         (410, "is not there"),
+        (416, "416"),
         (418, "418"),
     ],
 )

@@ -24,11 +24,23 @@ from sslzoo import disk, recipe
 from sslzoo.data import sources
 from sslzoo.errors import SslzooError
 from sslzoo.evaluation import statistics
-from sslzoo.zoo import artifacts, card, export, load, page, registry, run, sums
-from tools import cards
+from sslzoo.zoo import (
+    artifacts,
+    card,
+    export,
+    licences,
+    load,
+    page,
+    registry,
+    run,
+    sums,
+)
+from sslzoo.zoo import published as zoo_published
+from tools import cards, published
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHIPPED = cards.models(ROOT / "savedmodels")
+ALL = cards.models(ROOT / "savedmodels")
+SHIPPED = [folder for folder in ALL if not cards.card_of(folder).source]
 LARGEST = 5_000_000  # Bytes of a file that git shall keep.
 NAME = "byol_tiny.cifar10_ep2"
 RECIPE = '''"""sslzoo train byol_tiny_cifar10 --workdir runs/tiny"""
@@ -176,7 +188,7 @@ def its_licences_are_stated_and_there(folder):
     stated = cards.card_of(folder).licences
     for of in ("code", "weights", "data"):
         assert stated.get(of, "not stated") != "not stated", of
-    assert (folder / "LICENSE").read_text() == export.licence(stated["weights"])
+    assert (folder / "LICENSE").read_text() == licences.text(stated["weights"])
 
 
 def its_limits_are_said_in_sentences(folder):
@@ -323,6 +335,112 @@ def test_a_folder_of_models_has_nothing_else_and_each_short_name_means_one(place
     for folder in folders:
         read = registry.card(cards.card_of(folder).bare, place)
         assert read.default and read.bare == cards.card_of(folder).bare
+
+
+# Of what its authors publish there is the card alone, made of a table.
+
+
+def of_the_table(place):
+    """{name: {file: its text}} of what the table says, and of what lies there."""
+    table = {
+        each.name: {"card.json": each.text(), "README.md": page.page(each)}
+        for each in published.cards()
+    }
+    there = {
+        folder.name: {n: (folder / n).read_text() for n in ("card.json", "README.md")}
+        for folder in cards.models(place)
+        if cards.card_of(folder).source
+    }
+    return table, there
+
+
+def test_the_cards_of_what_authors_publish_are_those_of_the_table():
+    table, there = of_the_table(ROOT / "savedmodels")
+    assert table == there, "run: python tools/cards.py"
+
+
+@pytest.mark.parametrize("folder", sorted({*ALL} - {*SHIPPED}), ids=lambda f: f.name)
+def test_a_published_model_is_a_card_that_is_whole(folder):
+    its_sums_are_those_of_its_files(folder)
+    its_card_is_as_it_was_written(folder)
+    its_limits_are_said_in_sentences(folder)
+    assert {f.name for f in folder.iterdir()} == {"card.json", "README.md", sums.NAME}
+    read = cards.card_of(folder)
+    assert read.measured == [] and not read.heads  # What authors say is no measurement.
+    assert all(figure["source"] for figure in read.published)
+    zoo_published.check(read)
+    assert read.source["url"].startswith("https://")
+    assert any("synthetic files" in sentence for sentence in read.limits)
+    unstated = "not stated" in read.licences["weights"]
+    assert unstated == any("No licence is stated" in each for each in read.limits)
+
+
+def test_a_card_of_the_table_that_was_changed_is_found_out_and_mended(tmp_path):
+    first, *_ = published.cards()
+    assert cards.publish([first], tmp_path) == [tmp_path / first.name / "card.json"]
+    assert cards.publish([first], tmp_path) == []
+    better = dataclasses.replace(first, summary="The best.")
+    (tmp_path / first.name / "card.json").write_text(better.text())
+    table, there = of_the_table(tmp_path)
+    assert there != {first.name: table[first.name]}
+    with pytest.raises(SslzooError, match="Checksum mismatch"):
+        its_sums_are_those_of_its_files(tmp_path / first.name)
+    cards.publish([first], tmp_path)
+    its_sums_are_those_of_its_files(tmp_path / first.name)
+    table, there = of_the_table(tmp_path)
+    assert there == {first.name: table[first.name]}
+
+
+def test_the_published_models_are_those_of_the_sheets():
+    """Sheet byol, 2.1 and 3; written by hand, of each kind."""
+    known = {each.name: each for each in published.cards()}
+    byol = registry.card("byol_r50", ROOT / "savedmodels")
+    assert byol == known["byol_r50.in1k_ep1000_deepmind"]
+    base = "https://storage.googleapis.com/deepmind-byol/checkpoints"
+    assert byol.source == {
+        "converter": "deepmind_byol",
+        "url": f"{base}/pretrain_res50x1.pkl",
+        "size": "about 570 MB",
+    }
+    assert byol.backbone["builder"] == "resnet50"
+    assert byol.licences["weights"] == "CC-BY-NC-4.0"
+    view = {"size": 224, "crop": 0.875, "interpolation": "bicubic", "antialias": False}
+    assert view.items() <= byol.input.items()
+    assert byol.input["mean"] == [0.485, 0.456, 0.406]
+    large = known["byol_r200w2.in1k_ep1000_deepmind"]
+    assert large.source["url"] == f"{base}/pretrain_res200x2.pkl" and large.default
+    assert large.published[0]["value"] == 0.796
+    ablations = [n for n in known if n.startswith("byol_r50.in1k_ep300_deepmind_")]
+    assert len(ablations) == 12
+    crop = known["byol_r50.in1k_ep300_deepmind_crop"]
+    assert crop.source["url"] == f"{base}/ablations/res50x1_crop_only.pkl"
+    assert crop.published[0]["value"] == 0.594 and not crop.default
+    simclr = known["simclrv2_r101w2.in1k_ft10pct_google"]
+    assert simclr.published[0]["value"] == 0.758
+    assert simclr.source["url"] + simclr.source["files"][0] == (
+        "https://storage.googleapis.com/simclr-checkpoints/simclrv2/finetuned_10pct/"
+        "r101_2x_sk0/model.ckpt-3754.index"
+    )
+    assert len(known) == 14 + 9 + 6 * 5 + 4
+
+
+@pytest.mark.parametrize(
+    "name, millions",
+    [
+        ("byol_r50", 24),
+        ("byol_r200w2", 250),
+        ("simclr_r50w2", 94),
+        ("simclr_r50w4", 375),
+        ("simclrv2_r101", 43),
+        ("simclrv2_r101w2", 170),
+        ("simclrv2_r152", 58),
+        ("supervised_r152w2", 232),
+    ],
+)
+def test_published_networks_are_as_large_as_the_papers_say(name, millions):
+    """Sheet byol, 5.1: BYOL's and SimCLR's are of one architecture."""
+    read = registry.card(name, ROOT / "savedmodels")
+    assert read.backbone["parameters"] / 1e6 == pytest.approx(millions, abs=0.6)
 
 
 # Each spoils a copy of `made`; its second argument is `other`.

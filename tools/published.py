@@ -1,0 +1,264 @@
+"""The models that their authors publish: the table of which their cards are made.
+
+`python tools/cards.py` writes the cards into savedmodels/; a test holds them to this.
+Each line below is of a model, its file, and what its authors say of it; what a card
+says of the network is read off the network, built without numbers.
+
+None of the files was at hand: addresses and figures are from the sheets (byol, 2 and 3;
+revisiting, 4), the names of SimCLR's files and of its folders of version 1 from scripts
+of others that fetch them (Separius/SimCLRv2-Pytorch and the like). The steps of
+SimCLR do not tell its epochs, so its tags do not say any.
+"""
+
+import functools
+
+import keras
+
+from sslzoo import backbones
+from sslzoo.methods.byol import BYOL
+from sslzoo.zoo import export
+from sslzoo.zoo.card import Card
+
+IMAGENET = "ImageNet (ILSVRC 2012), train"
+DATA = (
+    "ImageNet's photographs: non-commercial research and education only, copyright "
+    "stays with the photographers"
+)
+LIMITS = (
+    "It has seen photographs of ImageNet's thousand classes: it is not for text, "
+    "medical or aerial pictures, unless that was tried.",
+    "Nothing was tried of decisions about people: it is not for them.",
+    "The authors' figures are theirs: nothing was measured here.",
+    "Conversion was tested on synthetic files of the same format, not on the authors' "
+    "own, which could not be fetched when this was written.",
+    "It has no heads: its training cannot be gone on with.",
+)
+SIMCLR = """@inproceedings{chen2020simclr,
+  title = {A Simple Framework for Contrastive Learning of Visual Representations},
+  author = {Chen, Ting and Kornblith, Simon and Norouzi, Mohammad and Hinton, Geoffrey},
+  booktitle = {International Conference on Machine Learning},
+  year = {2020}
+}"""
+SIMCLRV2 = """@inproceedings{chen2020big,
+  title = {Big Self-Supervised Models are Strong Semi-Supervised Learners},
+  author = {Chen, Ting and Kornblith, Simon and Swersky, Kevin and Norouzi, Mohammad
+    and Hinton, Geoffrey},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2020}
+}"""
+REVISITING = """@inproceedings{kolesnikov2019revisiting,
+  title = {Revisiting Self-Supervised Visual Representation Learning},
+  author = {Kolesnikov, Alexander and Zhai, Xiaohua and Beyer, Lucas},
+  booktitle = {Conference on Computer Vision and Pattern Recognition},
+  year = {2019}
+}"""
+
+# BYOL: of the ablations tag -> file below DEEPMIND, top-1 in percent, what it is.
+DEEPMIND = "https://storage.googleapis.com/deepmind-byol/checkpoints/"
+README = "README of deepmind-research/byol (about)"
+TABLES = "Grill et al. 2020, Tables 16 and 17: mean of 3 seeds, of which this is one"
+ABLATIONS = {
+    "baseline": ("baseline", 72.5, "batch 4096, all transformations"),
+    "batch2048": ("batchsize_2048", 72.4, "batch 2048"),
+    "batch1024": ("batchsize_1024", 72.2, "batch 1024"),
+    "batch512": ("batchsize_512", 72.2, "batch 512"),
+    "batch256": ("batchsize_256", 71.8, "batch 256"),
+    "batch128": ("batchsize_128", 69.6, "batch 128"),
+    "batch64": ("batchsize_64", 59.7, "batch 64"),
+    "no_gray": ("no_grayscale", 70.3, "no grayscale"),
+    "no_color": ("no_color", 63.4, "no colour: neither jitter nor grayscale"),
+    "crop_blur": ("crop_and_blur_only", 61.1, "crops and blur only"),
+    "crop": ("crop_only", 59.4, "crops only"),
+    "crop_color": ("crop_and_color_only", 70.7, "crops and colour only"),
+}
+
+# SimCLR: depth, width -> top-1 in percent by folder, and the step in names of files.
+GOOGLE = "https://storage.googleapis.com/simclr-checkpoints/"
+V1 = {
+    "pretrain": {1: (69.1, 225206), 2: (74.2, 225206), 4: (76.6, 225206)},
+    "finetune_10pct": {1: (65.8, 939), 2: (71.6, 939), 4: (74.5, 470)},
+    "finetune_100pct": {1: (75.6, 9384), 2: (79.2, 18768), 4: (80.8, 4692)},
+}
+V2_STEPS = {
+    "pretrained": 250228,
+    "finetuned_1pct": 751,
+    "finetuned_10pct": 3754,
+    "finetuned_100pct": 37535,
+    "supervised": 28151,
+}
+V2 = {  # In the order of V2_STEPS.
+    (50, 1): (71.7, 57.9, 68.4, 76.3, 76.6),
+    (50, 2): (75.6, 66.3, 73.9, 79.1, 77.8),
+    (101, 1): (73.6, 62.1, 71.4, 78.2, 78.0),
+    (101, 2): (77.0, 69.1, 75.8, 80.7, 78.9),
+    (152, 1): (74.5, 64.0, 73.0, 79.3, 78.3),
+    (152, 2): (77.4, 70.2, 76.6, 81.1, 79.1),
+}
+
+# VTAB's modules of TF-Hub: our method -> their name.
+VTAB = {
+    "rotation": "rotation",
+    "exemplar": "exemplar",
+    "jigsaw": "jigsaw",
+    "relative_patch": "relative-patch-location",
+}
+
+
+def cards():
+    """All of them, by name."""
+    return sorted([*byol(), *simclr(), *vtab()], key=lambda card: card.name)
+
+
+def byol():
+    def card(arch, depth, width, tag, file, top1, figure, size, **more):
+        return published(
+            f"byol_{arch}.in1k_{tag}",
+            (f"resnet{depth}", {"width": width}),
+            source={
+                "converter": "deepmind_byol",
+                "url": f"{DEEPMIND}{file}.pkl",
+                "size": size,
+            },
+            published=[linear(top1, figure)],
+            origin="DeepMind, with the paper: deepmind-research/byol",
+            licences={
+                "weights": "CC-BY-NC-4.0",
+                "notice": "https://github.com/google-deepmind/deepmind-research/tree/"
+                "master/byol",
+            },
+            citation=BYOL.citation,
+            **more,
+        )
+
+    for arch, depth, width, file, top1, size in (
+        ("r50", 50, 1, "pretrain_res50x1", 74.4, "about 570 MB"),
+        ("r200w2", 200, 2, "pretrain_res200x2", 79.6, "about 4.6 GB"),
+    ):
+        summary = f"BYOL features of ResNet-{depth} {width}x, 1000 epochs, by DeepMind"
+        learned = {"learned_from": IMAGENET, "epochs": 1000}
+        words = dict(summary=summary, training=learned, default=True)
+        tag = "ep1000_deepmind"
+        yield card(arch, depth, width, tag, file, top1, README, size, **words)
+    for name, (file, top1, what) in ABLATIONS.items():
+        summary = f"BYOL features of ResNet-50, 300 epochs, by DeepMind; {what}"
+        learned = {"learned_from": IMAGENET, "epochs": 300}
+        words = dict(summary=summary, training=learned)
+        tag, file = f"ep300_deepmind_{name}", f"ablations/res50x1_{file}"
+        yield card("r50", 50, 1, tag, file, top1, TABLES, "about 640 MB", **words)
+
+
+def simclr():
+    def card(version, folder, depth, width, place, step, top1):
+        method, kind, tag, protocol = of_folder(version, folder)
+        arch = f"r{depth}" + (f"w{width}" if width > 1 else "")
+        name = f"{depth} {width}x"
+        return published(
+            f"{method}_{arch}.in1k_{tag}google",
+            (f"resnet{depth}", {"width": width, "style": "simclr"}),
+            source={
+                "converter": "google_simclr",
+                "url": f"{GOOGLE}{place}/",
+                "files": [
+                    f"model.ckpt-{step}.index",
+                    f"model.ckpt-{step}.data-00000-of-00001",
+                ],
+            },
+            published=[linear(top1, "README of google-research/simclr", protocol)],
+            origin=f"Google Research, with the paper: google-research/simclr, {folder}",
+            licences={"weights": "not stated"},
+            citation=SIMCLRV2 if version == 2 else SIMCLR,
+            summary=f"{kind} features of ResNet-{name}, by Google",
+            training={"learned_from": IMAGENET, "steps": step},
+            default=folder in ("pretrain", "pretrained", "supervised"),
+            limits=[
+                "No licence is stated of the weights; the repository's is Apache-2.0.",
+                "How its authors show images (the centre, 0.875, bicubic) is recalled, "
+                "not recorded.",
+            ],
+        )
+
+    for folder, models in V1.items():
+        for width, (top1, step) in models.items():
+            place = f"simclrv1/{folder}/{width}x"
+            yield card(1, folder, 50, width, place, step, top1)
+    for (depth, width), figures in V2.items():
+        for (folder, step), top1 in zip(V2_STEPS.items(), figures):
+            place = f"simclrv2/{folder}/r{depth}_{width}x_sk0"
+            yield card(2, folder, depth, width, place, step, top1)
+
+
+def of_folder(version, folder):
+    """(method, what it is, tag, what its figure is of) of one of SimCLR's folders."""
+    if folder == "supervised":
+        return "supervised", "Supervised", "", "supervised training, top-1"
+    method, kind = ("simclr", "SimCLR") if version == 1 else ("simclrv2", "SimCLRv2")
+    if folder.startswith("pretrain"):
+        return method, kind, "", "linear evaluation, top-1"
+    part = folder.partition("_")[2].removesuffix("pct")
+    return (
+        method,
+        f"{kind}, then on labels of {part} % fine-tuned,",
+        f"ft{part}pct_",
+        f"fine-tuned on {part} % of the labels, top-1",
+    )
+
+
+def vtab():
+    for method, theirs in VTAB.items():
+        yield published(
+            f"{method}_r50v2.in1k_vtab",
+            ("resnet50v2", {}),
+            source={
+                "converter": "vtab",
+                "url": f"https://storage.googleapis.com/vtab/{theirs}/1.tar.gz",
+                "inside": "variables.index",
+            },
+            origin=f"Google Research, VTAB's collection: tfhub.dev/vtab/{theirs}/1",
+            licences={"weights": "not stated"},
+            citation=REVISITING,
+            summary=f"Features of ResNet50-v2 by {method.replace('_', ' ')}, of VTAB",
+            training={"learned_from": IMAGENET},
+            default=True,
+            input={"interpolation": "bilinear", "antialias": True},
+            limits=[
+                "No licence is stated of the weights.",
+                "The module is of ordinary width: the paper's figures are of others.",
+                "The names of its variables, whether it ends in a ReLU and how images "
+                "were shown to it are not recorded: weights are mapped by order and "
+                "shape, and views are the paper's, nearly.",
+            ],
+        )
+
+
+def linear(percent, source, protocol="linear evaluation, top-1"):
+    value = round(percent / 100, 6)
+    data = "ImageNet, validation"
+    return {"data": data, "protocol": protocol, "value": value, "source": source}
+
+
+def published(name, built, *, licences, limits=(), published=(), input=None, **values):
+    """A card, of what its table says and of the network."""
+    builder, options = built
+    network = _about(builder, tuple(options.items()))
+    return Card(
+        name=name,
+        backbone={"builder": builder, "options": options, **network["backbone"]},
+        input={**network["input"], **(input or {})},
+        features=network["features"],
+        licences={"code": "Apache-2.0", "data": DATA, **licences},
+        limits=[*limits, *LIMITS],
+        published=list(published),
+        **values,
+    )
+
+
+@functools.cache
+def _about(builder, options):
+    with keras.StatelessScope(initialize_variables=False):  # No numbers are drawn.
+        backbone = backbones.build(builder, **dict(options))
+        contract = export.input_of(backbone, 224)
+        return {
+            "backbone": {"parameters": backbone.count_params()},
+            "input": contract,
+            "features": export.features_of(backbone, contract["size"]),
+        }
