@@ -113,7 +113,7 @@ def put(state, arrays, workdir):
 
 
 def _unnumbered(name):
-    """Keras calls the second optimizer of a process sgd_1; the place still tells all."""
+    """Keras calls the second optimizer of a process sgd_1; its place tells enough."""
     return re.sub(r"_\d+(?=\.|$)", "", name)
 
 

@@ -63,7 +63,8 @@ def test(*arguments):
     install("test")
     lint = run(tool("ruff"), "check", ".")
     shape = run(tool("ruff"), "format", "--check", ".")
-    tests = run(tool("python"), "-m", "pytest", *arguments)
+    # A second process fills the second core; a file's tests share what they set up.
+    tests = run(tool("python"), "-m", "pytest", "-n2", "--dist=loadfile", *arguments)
     if lint or shape:
         say("ruff found something: see above, before the tests.")
     return tests or lint or shape

@@ -17,7 +17,8 @@ from sslzoo.data import sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("SSLZOO_DATA", ROOT.parent / "shared" / "data"))
-SHIPPED = sorted(f.parent.name for f in ROOT.glob("savedmodels/*/backbone.weights.h5"))
+SHIPPED = (ROOT / "savedmodels").glob("*.*/backbone.weights.h5")
+SHIPPED = sorted(weights.parent.name for weights in SHIPPED)
 PHOTOGRAPHS = {  # Of the kind that the model learned from.
     "byol_r18w16.cifar10_ep8": "cifar10_jpeg.npz",
     "byol_r18w16.imagenette96_ep200": "imagenette224_jpeg.npz",
