@@ -171,8 +171,9 @@ def memory(
     counts = [units * count for count in (3, 4, 6, 3)]
     work = dict(backbone=backbone, image_size=image_size, batch_size=batch_size)
     found = {"plain": [], **({"saving": []} if save_memory else {})}
-    for _ in range(turns):
-        for kind, told in found.items():
+    for turn in range(turns):
+        for done, (kind, told) in enumerate(found.items()):
+            watch.tell(turn * len(found) + done, turns * len(found))
             options = dict(units=counts, save_memory=kind == "saving")
             words = json.dumps({**work, "options": options, "steps": steps})
             code = "import sys; from sslzoo import bench; bench._one_step(sys.argv[1])"
