@@ -58,9 +58,7 @@ def features(
         raise BadInput(
             f"crop={contract['crop']} is no part of an image. Give 0.875, or 1 for all."
         )
-    # Of one size, so that next to nothing is padded: 100 by 64 are two of 50.
-    rounds, failures = -(-source.count // batch_size), []
-    batch_size = -(-source.count // rounds)
+    batch_size, failures = _batch_size(source.count, batch_size), []
     batches = _batches(source, contract, batch_size, smallest, failures)
     run, sink = _inference(model, names), _Sink(source.count, names, out)
     labels, done = [], 0
@@ -85,6 +83,17 @@ def features(
     finally:
         sink.discard()
     return {**found, **({"label": np.concatenate(labels)} if labels else {})}
+
+
+def _batch_size(count, most):
+    """Of which next to nothing is padded: 2,000 by at most 64 are 40 times 50.
+
+    Even, since oneDNN's convolutions take twice as long for 63 images as for 64.
+    """
+    if count <= most:
+        return count
+    sizes = [n for n in range(most, most * 3 // 4, -1) if n % 2 == 0] or [most]
+    return min(sizes, key=lambda n: -count % n)
 
 
 def _contract(model, source, size, crop):
