@@ -149,6 +149,101 @@ def step(
     return result | ({"seconds_in": _operations(action)} if operations else {})
 
 
+def forward(
+    backbone="resnet50",
+    image_size=224,
+    batch_size=32,
+    precision="auto",
+    turns=9,
+):
+    """Features of images that are there, as `sslzoo.features` takes them.
+
+    Beside them how far they are from those of the network as it was trained: the
+    largest difference over the largest feature, and the least cosine.
+    """
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo.zoo import serving
+
+    model = backbones.build(backbone)
+    _lived_in(model)
+    shape = (batch_size, image_size, image_size, 3)
+    images = tf.random.stateless_uniform(shape, (0, 1))
+    quick = serving.quick(model)
+    precision = serving.known_precision(precision)
+    with serving.computing_in(precision):
+        run = tf.function(lambda: quick(images, training=False)["pooled"])
+        seconds = _times(lambda: run().numpy(), turns, skip=2)
+        found = run().numpy()
+    plain = tf.function(lambda: model(images, training=False)["pooled"])().numpy()
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(plain, axis=1)
+    return {
+        "images_per_second": batch_size / float(np.median(seconds)),
+        "computed_in": precision,
+        "difference": float(np.abs(found - plain).max() / np.abs(plain).max()),
+        "cosine": float(np.min(np.sum(found * plain, axis=1) / norms)),
+    }
+
+
+def _lived_in(model):
+    """Statistics of batch norms as if it had been trained: folding must show."""
+    for seed, weight in enumerate(model.non_trainable_weights):
+        random = np.random.default_rng(seed)
+        if weight.name == "moving_mean":
+            weight.assign(random.normal(0, 0.1, weight.shape))
+        elif weight.name == "moving_variance":
+            weight.assign(random.uniform(0.5, 2, weight.shape))
+
+
+def supervised(
+    backbone="resnet50",
+    image_size=224,
+    batch_size=32,
+    precision="float32",
+    jit=False,
+    turns=5,
+):
+    """One supervised step on images that are there: forward, backward, plain SGD."""
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_dtype_policy(precision)
+    step = tf.function(_supervised_step(backbone), jit_compile=jit)
+    shape = (batch_size, image_size, image_size, 3)
+    images = tf.random.stateless_uniform(shape, (0, 1))
+    labels = tf.zeros(batch_size, tf.int32)
+    seconds = _times(lambda: step(images, labels).numpy(), turns, skip=2)
+    return {"images_per_second": batch_size / float(np.median(seconds))}
+
+
+def _supervised_step(backbone, **options):
+    """(images, labels) -> loss, with 1000 classes and plain SGD."""
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+
+    trunk = backbones.build(backbone, **options)
+    logits = keras.layers.Dense(1000, dtype="float32")(trunk.output["pooled"])
+    model = keras.Model(trunk.input, logits)
+    optimizer = keras.optimizers.SGD(0.01)
+    optimizer.build(model.trainable_variables)
+
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels, model(images, training=True)
+            )
+            loss = tf.reduce_mean(loss)
+        values = [weight.value for weight in model.trainable_variables]
+        gradients = tape.gradient(loss, values)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    return step
+
+
 def memory(
     backbone="revnet50",
     image_size=224,
@@ -192,30 +287,16 @@ def memory(
 
 def _one_step(words):
     """Prints, as JSON, what a step of a new network takes; for a process of its own."""
-    import keras
     import tensorflow as tf
 
-    from sslzoo import backbones
-
     said = json.loads(words)
-    trunk = backbones.build(said["backbone"], **said["options"])
-    logits = keras.layers.Dense(1000)(trunk.output["pooled"])
-    model = keras.Model(trunk.input, logits)
-    optimizer = keras.optimizers.SGD(0.01)
-    optimizer.build(model.trainable_variables)
-    images = tf.TensorSpec((None, None, None, 3))
-
-    @tf.function(input_signature=[images, tf.TensorSpec((None,), tf.int32)])
-    def step(images, labels):
-        with tf.GradientTape() as tape:
-            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels, model(images, training=True)
-            )
-            loss = tf.reduce_mean(loss)
-        values = [weight.value for weight in model.trainable_variables]
-        gradients = tape.gradient(loss, values)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-        return loss
+    step = tf.function(
+        _supervised_step(said["backbone"], **said["options"]),
+        input_signature=[
+            tf.TensorSpec((None, None, None, 3)),
+            tf.TensorSpec((None,), tf.int32),
+        ],
+    )
 
     def action(side=said["image_size"]):
         images = tf.random.stateless_uniform(
@@ -447,6 +528,8 @@ BENCHES = {
     "views": views,
     "input": input,
     "step": step,
+    "supervised": supervised,
+    "forward": forward,
     "memory": memory,
     "cifar": cifar,
     "features": features,

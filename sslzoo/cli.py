@@ -217,15 +217,11 @@ def list_(args):
     from sslzoo.show import models
     from sslzoo.zoo import listing
 
-    rows = listing.list_models(
-        args.filter,
-        method=args.method,
-        backbone=args.backbone,
-        license=args.license,
-        as_table=True,
-        registry=args.registry,
-    )
-    show(args, rows, models.models_table)
+    names = ("filter", "method", "backbone", "license", "registry")
+    wanted = {name: getattr(args, name) for name in names}
+    rows = listing.list_models(**wanted, as_table=True)
+    why = "" if rows else listing.unknown(**wanted)
+    show(args, rows, lambda rows: models.models_table(rows, why=why))
 
 
 def info(args):
@@ -252,6 +248,7 @@ def features(args):
             out=args.out,
             append=args.append,
             quick=args.quick,
+            precision=args.precision,
             progress=count,
             registry=args.registry,
         )
@@ -523,6 +520,12 @@ def parser():
     one.add_argument("--append", action="store_true", help="add to the file")
     one.add_argument(
         "--quick", action="store_true", help="decode large JPEGs at reduced size"
+    )
+    one.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: bfloat16 where the processor has units for it",
     )
     one.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
     one.add_argument("--registry", **registry)

@@ -3,7 +3,8 @@
     python tools/compare.py step --peers PEERS_PYTHON [--turns 3] [--out docs/step.json]
 
 PEERS_PYTHON has what tools/peers/requirements.txt names; tools/peers/ says what each
-peer does. What is compared: views, views-device, step, step-bf16, features,
+peer does. What is compared: views, views-device, step, step-bf16, forward (against
+keras.applications), forward-torch, forward-bf16, supervised, supervised-bf16, features,
 features-small, linear, cifar, cifar-bf16. Ratios are of the same minutes on the same
 machine; seconds and images a second are not to be carried to another.
 """
@@ -45,6 +46,8 @@ def pairs(peers, data, photo):
     cifar = peer("cifar", data)
     small = dict(backbone="resnet18", width=0.25, stem="small", image_size=32)
     step = bench("step", "optimizer=sgd")  # As the peer.
+    forward = bench("forward", "precision=float32")
+    keras, torch = peer("forward", "keras")[1:], peer("forward", "torchvision")
     ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
     return {
         "views": ([*ONE_CORE, *bench("views", f"photo={photo}")], views),
@@ -54,6 +57,17 @@ def pairs(peers, data, photo):
         ),
         "step": (step, peer("step")),
         "step-bf16": ([*step, "precision=mixed_bfloat16"], peer("step", "--bf16")),
+        "forward": (forward, [sys.executable, *keras]),
+        "forward-torch": (forward, torch),
+        "forward-bf16": (
+            bench("forward", "precision=bfloat16"),
+            [*torch, "--bf16"],
+        ),
+        "supervised": (bench("supervised"), peer("supervised")),
+        "supervised-bf16": (
+            bench("supervised", "precision=mixed_bfloat16"),
+            peer("supervised", "--bf16"),
+        ),
         "linear": (
             bench("linear"),
             [

@@ -3,11 +3,16 @@
 from rich import box, console, table, text
 
 
-def models_table(rows, file=None):
-    """Prints the rows of `listing.list_models(as_table=True)`."""
+def models_table(rows, file=None, why=""):
+    """Prints the rows of `listing.list_models(as_table=True)`.
+
+    Args:
+        why: there are none, if it is known.
+    """
     out = console.Console(file=file, highlight=False)
     if not rows:
-        out.print("No model. Where models are looked for: sslzoo list --help.")
+        where = "Where models are looked for: sslzoo list --help."
+        out.print(f"No model. {why or where}", markup=False)
         return
     drawn = table.Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     drawn.add_column("model", no_wrap=True)

@@ -27,6 +27,7 @@ PERMISSIVE = {  # SPDX; whoever keeps the notice may do nearly all.
     "Unlicense",
     "Zlib",
 }
+KINDS = ("permissive", "noncommercial")  # Of licences, as `matches` knows them.
 _NONCOMMERCIAL = re.compile(
     r"\bNC\b|non-?\s?commercial|research (use )?only|academic", re.IGNORECASE
 )

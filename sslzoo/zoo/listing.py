@@ -4,6 +4,7 @@ import dataclasses
 import fnmatch
 import re
 
+from sslzoo.errors import nearest
 from sslzoo.zoo import card as cards_
 from sslzoo.zoo import licences, published
 from sslzoo.zoo import registry as registries
@@ -41,13 +42,33 @@ def list_models(
         if (not filter or _matches(card.name, filter))
         and not (exclude and _matches(card.name, exclude))
         and (not pretrained or _has_weights(card))
-        and (method is None or fnmatch.fnmatchcase(card.method, method))
-        and (backbone is None or _is_of(card, backbone))
+        and (method is None or _is(card.method, method))
+        and (backbone is None or any(_is(n, backbone) for n in _networks(card)))
         and (license is None or licences.matches(card, license))
         and (max_params is None or card.backbone["parameters"] <= max_params)
     ]
     found.sort(key=lambda card: natural(card.name))
     return [row(card) if as_table else card.name for card in found]
+
+
+def unknown(filter="", *, method=None, backbone=None, license=None, registry=None):
+    """Which of these filters no model at all passes, with its neighbour, in words."""
+    cards = registries.cards(registry)
+    names = {name for card in cards for name in (card.name, card.bare)}
+    if filter and not any(_matches(name, filter) for name in names):
+        return f"No name is like {filter!r}.{nearest(filter, names)}"
+    known = {
+        "method": {card.method for card in cards},
+        "backbone": {name for card in cards for name in _networks(card)},
+        "license": {*licences.KINDS, *(card.licences["weights"] for card in cards)},
+    }
+    given = {"method": method, "backbone": backbone, "license": license}
+    for what, name in given.items():
+        if name and not any(_is(one, name) for one in known[what]):
+            there = ", ".join(sorted(known[what], key=natural))
+            near = nearest(name, known[what])
+            return f"No {what} is {name!r}.{near} There are: {there}."
+    return ""
 
 
 def list_pretrained(filter="", exclude=(), registry=None):
@@ -190,9 +211,13 @@ def _matches(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in plain)
 
 
-def _is_of(card, backbone):
-    names = (card.arch, card.backbone.get("builder") or "")
-    return any(fnmatch.fnmatchcase(name, backbone) for name in names)
+def _is(name, pattern):
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower())
+
+
+def _networks(card):
+    """What the network of a model is called: r50, resnet50."""
+    return [n for n in (card.arch, card.backbone.get("builder")) if n]
 
 
 def _has_weights(card):

@@ -15,6 +15,7 @@ from sslzoo.errors import BadInput, MissingExtra, MissingFile, RunStopped, Unkno
 from sslzoo.evaluation import embeddings
 from sslzoo.evaluation.embeddings import features, read
 from sslzoo.zoo import input as inputs
+from sslzoo.zoo import serving
 from sslzoo.zoo.card import Card
 
 CONTRACT = {"size": 16, "crop": 0.875, "interpolation": "bicubic", "antialias": False}
@@ -43,6 +44,12 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Digits are compared: on no processor does "auto" mean bfloat16 here."""
+    monkeypatch.setattr(serving, "UNITS", set())
+
+
 def expected(model, paths, name="pooled"):
     batch = inputs.prepared(list(paths), {**CONTRACT, "channels": 3})
     return model(batch)[name].numpy()
@@ -54,6 +61,15 @@ def test_a_folder_gives_a_vector_for_each_picture(model, photos):
     assert found.labels.tolist() == [0, 0, 1, 1] and found.classes == ("a", "b")
     paths = [photos / name for name in found.files]
     np.testing.assert_allclose(found.vectors, expected(model, paths), rtol=1e-4)
+
+
+def test_the_precision_is_told_and_of_bfloat16_the_space_is_the_same(model, photos):
+    exact = features(model, photos)
+    quick = features(model, photos, precision="bfloat16")
+    assert exact.provenance["precision"] == "float32"
+    assert quick.provenance["precision"] == "bfloat16"
+    exact.check_space(quick.provenance)
+    np.testing.assert_allclose(quick.vectors, exact.vectors, rtol=0.02)
 
 
 def test_broken_pictures_are_left_out_and_named(model, photos, caplog):
@@ -292,7 +308,7 @@ def test_what_is_no_file_of_features_is_not_read(tmp_path):
         ({"vectors": np.zeros(4)}, r"vectors of shape \(4,\) for 4 images"),
         ({"files": ["a"]}, r"vectors of shape \(4, 8\) for 1 images"),
         ({"labels": np.zeros(2, int)}, r"labels of shape \(2,\) for 4 images"),
-        ({"provenance": {"model": "x"}}, "lacks revision, input, source"),
+        ({"provenance": {"model": "x"}}, "lacks revision, input, precision, source"),
         ({"provenance": None}, "no file of features"),
     ],
 )

@@ -33,6 +33,22 @@ def test_list_gives_a_table_or_json(command, zoo):
     assert [row["name"] for row in json.loads(out)] == ["byol_tiny.toy"]
 
 
+@pytest.mark.parametrize(
+    "words, near",
+    [
+        (["byol_tyni"], "Did you mean 'byol_tiny'?"),
+        (["--method", "byo"], "Did you mean 'byol'? There are: byol, split_brain."),
+        (["--backbone", "r18w61"], "Did you mean 'r18w16'?"),
+        (["--license", "permisive"], "Did you mean 'permissive'?"),
+        (["split", "--method", "byol"], "sslzoo list --help"),  # Each is there.
+    ],
+)
+def test_an_empty_list_says_which_filter_nothing_passes(command, zoo, words, near):
+    code, out, _ = command("list", *words, "--registry", zoo)
+    assert code == 0 and near in " ".join(out.split())
+    assert json.loads(command("list", *words, "--registry", zoo, "--json")[1]) == []
+
+
 def test_info_gives_a_text_or_the_card(command, zoo):
     code, out, _ = command("info", "byol_tiny", "--registry", zoo)
     assert code == 0 and "byol_tiny.toy, revision 1" in out and "block2" in out

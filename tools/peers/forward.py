@@ -1,0 +1,70 @@
+"""Features by ResNet-50 of random images, by other libraries.
+
+    python tools/peers/forward.py keras [--batch 32]
+    python tools/peers/forward.py torchvision [--bf16]
+
+keras is keras.applications under tf.function, in our environment; torchvision, channels
+last, is in one of its own. Prints one line of JSON: the median, in images a second.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+
+def keras_forward(batch, size):
+    import keras
+    import tensorflow as tf
+
+    model = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg")
+    images = tf.random.uniform((batch, size, size, 3))
+    run = tf.function(lambda: model(images, training=False))
+    return lambda: run().numpy()
+
+
+def torchvision_forward(batch, size, bf16):
+    import torchvision_shim  # noqa: F401, before what imports torchvision.
+
+    # isort: split
+    import torch
+    import torchvision
+
+    model = torchvision.models.resnet50().eval().to(memory_format=torch.channels_last)
+    model.fc = torch.nn.Identity()
+    images = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last)
+
+    def run():
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=bf16),
+        ):
+            model(images)
+
+    return run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("library", choices=("keras", "torchvision"))
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--turns", type=int, default=9)
+    args = parser.parse_args()
+    if args.library == "keras":
+        run = keras_forward(args.batch, args.size)
+    else:
+        run = torchvision_forward(args.batch, args.size, args.bf16)
+    seconds = []
+    for _ in range(args.turns + 2):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    print(
+        json.dumps({"images_per_second": args.batch / statistics.median(seconds[2:])})
+    )
+
+
+if __name__ == "__main__":
+    main()
