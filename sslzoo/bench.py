@@ -358,6 +358,7 @@ def features(
     images=2000,
     batch_size=64,
     quick=False,
+    precision="auto",
     photo="",
 ):
     """Features of a folder of 500x375 JPEGs, and the network alone on ready images."""
@@ -365,6 +366,7 @@ def features(
 
     from sslzoo import backbones
     from sslzoo.evaluation import embeddings
+    from sslzoo.zoo import serving
 
     model = backbones.build(backbone, width=width, stem=stem)
     contract = {"size": image_size, "crop": 0.875, "interpolation": "bicubic"}
@@ -378,15 +380,20 @@ def features(
             *(model, folder, batch_size),
             quick=quick,
             contract=contract,
+            precision=precision,
             progress=watch.tell,
         )
         seconds = time.perf_counter() - start
     ready = tf.random.uniform((batch_size, image_size, image_size, 3))
-    forward = tf.function(lambda: model(ready, training=False)["pooled"])
-    bare = batch_size / float(np.median(_times(lambda: forward().numpy(), 9, skip=2)))
+    network, precision = serving.quick(model), serving.known_precision(precision)
+    with serving.computing_in(precision):
+        forward = tf.function(lambda: network(ready, training=False)["pooled"])
+        turns = _times(lambda: forward().numpy(), 9, skip=2)
+    bare = batch_size / float(np.median(turns))
     rate = images / seconds
     return {
         "images_per_second": rate,
+        "computed_in": precision,
         "bare_images_per_second": bare,
         "part_of_bare": rate / bare,
     }
