@@ -10,7 +10,7 @@ blocks in a network of 2 channels at the stem, with random weights, and in the .
 that name two photographs and what the network says of them, stage by stage.
 
 vgg: `torch_vgg{16,19bn}.npz`, torchvision's VGG of a 64th of its width: random weights,
-two photographs, and what is in front of each pool and behind fc6 and fc7.
+and what it says of two photographs, in front of each pool and behind fc6 and fc7.
 
 caffe: `caffe.npz`: the bytes of a small .caffemodel, and what OpenCV's reader of Caffe
 makes of an image with it.
@@ -120,11 +120,13 @@ def shaken(network):
 
 def vgg_reference():
     sys.path.insert(0, str(ROOT / "tools" / "peers"))
+    import skimage
     import torch
     import torchvision_shim  # noqa: F401, before torchvision
 
     torch.manual_seed(0)
-    images = photographs()[:, :64]
+    both = skimage.data.astronaut(), skimage.data.coffee()
+    images = np.stack([image[:224, :224] for image in both])
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     shown = np.moveaxis((images / 255 - mean) / std, -1, 1).astype("float32")
     for name, counts, norm in (
@@ -134,7 +136,9 @@ def vgg_reference():
         network, seen = small_vgg(torch, counts, norm), {}
 
         def keep(_, inputs, seen=seen):
-            seen[f"pool{len(seen)}"] = np.moveaxis(inputs[0].numpy(), 1, -1)
+            step = inputs[0].shape[-1] // 14  # Some places of large maps.
+            some = inputs[0][:, :, ::step, ::step]
+            seen[f"pool{len(seen)}"] = np.moveaxis(some.numpy(), 1, -1)
 
         for layer in network.features:
             if isinstance(layer, torch.nn.MaxPool2d):
@@ -146,19 +150,18 @@ def vgg_reference():
         with torch.no_grad():
             network(torch.from_numpy(shown.copy()))
         state = {f"state/{k}": v.numpy() for k, v in network.state_dict().items()}
-        np.savez_compressed(OUT / f"torch_{name}.npz", images=images, **state, **seen)
+        np.savez_compressed(OUT / f"torch_{name}.npz", **state, **seen)
 
 
 def small_vgg(torch, counts, norm):
-    """torchvision's VGG of its own layers, of a 64th; for images of 64, 2x2 at fc6."""
+    """torchvision's VGG of its own layers, but narrow."""
     from torchvision.models import vgg
 
     plan = []
     for channels, count in zip((1, 2, 4, 8, 8), counts):
         plan += [channels] * count + ["M"]
     network = vgg.VGG(vgg.make_layers(plan, norm), init_weights=False)
-    network.avgpool = torch.nn.Identity()  # Of 7x7, which makes no other of it.
-    network.classifier[0] = torch.nn.Linear(8 * 2 * 2, 64)
+    network.classifier[0] = torch.nn.Linear(8 * 7 * 7, 64)
     network.classifier[3] = torch.nn.Linear(64, 64)
     network.classifier[6] = torch.nn.Linear(64, 3)
     return shaken(network.eval())
