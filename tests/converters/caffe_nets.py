@@ -50,10 +50,17 @@ class Net:
         )
 
     def norm(self, name):
-        """Sums over some hundred steps, and how much these weigh."""
+        """Sums over some hundred steps, and how much these weigh.
+
+        The first channel is so quiet that the epsilon matters.
+        """
         channels, weight = self.channels[self.top], self.random.uniform(500, 1000)
         variance = self.random.uniform(0.5, 1.5, channels)
         mean = self.normal(0.2, channels)
+        for place in (0, 1):
+            if f"{self.top}/{place}" in self.arrays:
+                self.arrays[f"{self.top}/{place}"][0] *= np.float32(0.01)
+        mean[0], variance[0] = mean[0] * 0.01, 1e-4
         self.arrays[f"{name}/0"] = mean * np.float32(weight)
         self.arrays[f"{name}/1"] = (variance * weight).astype("float32")
         self.arrays[f"{name}/2"] = np.array([weight], "float32")

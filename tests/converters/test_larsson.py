@@ -117,7 +117,13 @@ def test_a_head_is_known_by_its_shapes(name, make, inputs, file):
 
 
 @pytest.mark.parametrize(
-    "name, shape", [("conv5_4/0", (32, 32, 3, 3)), ("a/0", ()), ("bn_a/0", (3,))]
+    "name, shape",
+    [
+        ("conv5_4/0", (32, 32, 3, 3)),
+        ("a/0", ()),
+        ("bn_a/0", (3,)),
+        ("mean/0", (1, 3, 1, 1)),
+    ],
 )
 def test_what_has_no_place_is_refused_by_name(name, shape, file):
     def more(arrays):
