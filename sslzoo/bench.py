@@ -6,10 +6,13 @@ of tools/peers/, and tools/compare.py which runs them in turn with these.
 """
 
 import collections
+import copy
+import datetime
 import inspect
 import io
 import json
 import pathlib
+import pickle
 import re
 import subprocess
 import sys
@@ -18,7 +21,7 @@ import time
 
 import numpy as np
 
-from sslzoo import recipe, watch
+from sslzoo import recipe, watch, workdir
 from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.zoo import registry
 
@@ -462,6 +465,71 @@ def _untrained(folder, backbone, width):
     return str(method.export("bench_r1.made", registry=folder, heads=False).path)
 
 
+def convert(turns=3, whole=False):
+    """`sslzoo.load` of a ResNet-50 out of a file as DeepMind's, of random weights.
+
+    The seconds, and on Linux the peak of memory over the size of the file, beside what
+    a process has that built such a network before; medians of new processes.
+
+    Args:
+        whole: with the target network and the optimizer's momentum in the file, as in
+            the published ones; else the online network alone, which is a smaller file
+            for the same network.
+    """
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = _checkpoint(pathlib.Path(folder, "r50.pkl"), whole)
+        size = path.stat().st_size
+        for turn in range(turns):
+            watch.tell(turn, turns)
+            found.append(json.loads(_said(CONVERT, str(path))))
+    told = {key: float(np.median([each[key] for each in found])) for key in found[0]}
+    if "peak" in told:
+        told["peak_over_file"] = told.pop("peak") / size
+    return {"megabytes": size / 1e6, **told}
+
+
+CONVERT = """
+import json, pathlib, re, sys, time, sslzoo
+def memory(of):
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(of + r":\\s+(\\d+) kB", status)[1])
+linux, told = sys.platform == "linux", {}
+first = sslzoo.load("byol_r50", pretrained=False, accept_license=True)
+if linux:
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew.
+    before = memory("VmRSS")
+start = time.perf_counter()
+sslzoo.load("byol_r50", checkpoint=sys.argv[1])
+told["seconds"] = time.perf_counter() - start
+if linux:
+    told["peak"] = memory("VmHWM") - before
+print(json.dumps(told))
+"""
+
+
+def _checkpoint(path, whole):
+    """Writes it by the names that the converter wants, in plain dicts."""
+    from sslzoo import backbones
+    from sslzoo.converters import deepmind_byol
+
+    backbone = backbones.build("resnet50")
+    arrays = {weight.path: np.asarray(weight) for weight in backbone.weights}
+    names = deepmind_byol.table(backbone, "res_net50", "res_net50/~/initial_conv/w")
+    trees = {"online_params": {}, "online_state": {}}
+    for ours, (name, _) in names.items():
+        module, _, weight = name.rpartition("/")
+        tree = trees["online_state" if weight == "average" else "online_params"]
+        tree.setdefault(module, {})[weight] = arrays[ours]
+    if whole:
+        for name in ("target_params", "opt_state"):
+            trees[name] = copy.deepcopy(
+                trees["online_params"]
+            )  # Else it is stored once.
+    path.write_bytes(pickle.dumps({"experiment_state": trees}))
+    return path
+
+
 def listing(cards=500, turns=3):
     """`sslzoo.list_models()` of a registry with many cards, from `import sslzoo` on."""
     (card, *_) = registry.cards()
@@ -542,10 +610,26 @@ BENCHES = {
     "features": features,
     "linear": linear,
     "load": load,
+    "convert": convert,
     "scenes": scenes,
     "startup": startup,
     "listing": listing,
 }
+
+
+def record(result, words, path):
+    """Writes a result as docs/measured has them: with the day, and the machine.
+
+    Args:
+        words: of the command, behind `sslzoo bench`.
+    """
+    path = pathlib.Path(path)
+    about = {
+        "date": datetime.date.today().isoformat(),
+        "machine": workdir.machine(),
+        "command": f"sslzoo bench {' '.join(words)} --out {path.name}",
+    }
+    path.write_text(json.dumps({**about, **result}, indent=1) + "\n")
 
 
 def show(result):

@@ -284,11 +284,15 @@ def bench(args):
     from sslzoo import bench as benches
     from sslzoo import watch
     from sslzoo.show import progress
+    from sslzoo.zoo import files
 
     with contextlib.closing(progress.Count("parts", quiet=args.json)) as count:
         with watch.by(count):
             result = benches.run(args.what, **read_knobs(args.knobs))
     show(args, result, benches.show)
+    if args.out:
+        with files.writing(args.out, "The result is above; give another --out."):
+            benches.record(result, [args.what, *args.knobs], args.out)
 
 
 def sheet(args):
@@ -545,6 +549,7 @@ def parser():
     one = verb(bench, "sslzoo bench step backbone=resnet50 batch_size=16")
     one.add_argument("what", help="views, step, features, input, linear ...")
     one.add_argument("knobs", nargs="*", metavar="knob=value")
+    one.add_argument("--out", metavar="FILE", help="also kept here, as JSON")
 
     one = verb(
         sheet,

@@ -59,6 +59,34 @@ def test_a_load_tells_its_memory_of_a_model_by_name_or_one_made_for_it(command):
     assert found["megabytes"] < 1  # Of the one that was made.
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("whole, networks", [("false", 1), ("true", 3)])
+def test_a_conversion_tells_its_seconds_and_its_memory(
+    command, tmp_path, whole, networks
+):
+    """Issue 4 allows it three times the file."""
+    file = tmp_path / "convert.json"
+    words = "convert", "turns=1", f"whole={whole}", "--json", "--out", file
+    code, out, err = command("bench", *words)
+    found = json.loads(out)
+    assert code == 0 and found["seconds"] > 0, err
+    assert found["megabytes"] == pytest.approx(94.2 * networks, rel=0.01)
+    assert not bench.LINUX or 0.3 < found["peak_over_file"] < 3
+    kept = json.loads(file.read_text())
+    assert found.items() <= kept.items() and "cores" in kept["machine"]
+
+
+def test_a_result_is_kept_with_its_day_and_command(command, tmp_path):
+    file = tmp_path / "a.json"
+    assert command("bench", "scenes", "images=2", "--out", file)[0] == 0
+    kept = json.loads(file.read_text())
+    assert kept["bench"] == "scenes" and kept["images"] == 2
+    assert kept["command"] == "sslzoo bench scenes images=2 --out a.json"
+    assert len(kept["date"]) == 10 and "cores" in kept["machine"]
+    code, out, err = command("bench", "scenes", "images=2", "--out", tmp_path)
+    assert code == 1 and "images_per_second" in out and "give another --out" in err
+
+
 def test_what_a_new_process_says_against_it_is_passed_on(command):
     code, _, err = command("bench", "load", "name=byol_r18w61", "turns=1")
     assert code == 1 and "byol_r18w16" in err

@@ -13,6 +13,7 @@ DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 RECORDS = {path.stem: json.loads(path.read_text()) for path in DOCS.glob("*/*.json")}
 RUNS = {name: found for name, found in RECORDS.items() if "made" in found}
 RATIOS = {name: found for name, found in RECORDS.items() if "ratio" in found}
+COSTS = {name: found for name, found in RECORDS.items() if "bench" in found}
 PAGE = (DOCS / "measured.md").read_text()
 PROSE = " ".join(PAGE.split())
 
@@ -56,13 +57,16 @@ def recipe_of(found):
 
 
 def test_each_record_is_of_one_kind_and_is_spoken_of():
-    assert RUNS.keys() | RATIOS.keys() == RECORDS.keys() and RUNS and RATIOS
+    kinds = RUNS, RATIOS, COSTS
+    assert set().union(*kinds) == RECORDS.keys() and all(kinds)
+    assert sum(map(len, kinds)) == len(RECORDS)
     for name in RECORDS:
         assert f"(measured/{name}.json)" in PAGE
 
 
 def test_each_record_says_when_where_and_by_which_command():
-    for found in [*RATIOS.values(), *(found["made"] for found in RUNS.values())]:
+    alone = [*RATIOS.values(), *COSTS.values()]
+    for found in [*alone, *(found["made"] for found in RUNS.values())]:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
         assert "cores" in found["machine"]
         assert re.match(r"(sslzoo|python tools/compare.py) ", found["command"])
@@ -138,13 +142,25 @@ def test_the_toy_world_was_measured_as_its_recipe_stands():
         assert f"{epochs} epochs" in row["run"]
 
 
-@pytest.mark.parametrize("row", rows("record"), ids=lambda row: row["record"])
+@pytest.mark.parametrize("row", rows("ratio"), ids=lambda row: row["record"])
 def test_each_ratio_to_a_peer_is_that_of_its_record(row):
     (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
     found = RATIOS[name]
     assert row["ratio"] == shown(found["ratio"], row["ratio"])
     turns = [ours / peer for ours, peer in zip(found["ours"], found["peer"])]
     assert statistics.median(turns) == pytest.approx(found["ratio"])
+
+
+@pytest.mark.parametrize("row", rows("the file"), ids=lambda row: row["record"])
+def test_what_a_conversion_costs_is_that_of_its_record(row):
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    for column, key in (
+        ("megabytes", "megabytes"),
+        ("seconds", "seconds"),
+        ("peak of memory over the file", "peak_over_file"),
+    ):
+        assert row[column] == shown(COSTS[name][key], row[column])
+    assert COSTS[name]["seconds"] < 10 and COSTS[name]["peak_over_file"] < 3
 
 
 def test_what_is_said_of_single_turns_and_objectives_is_recorded():

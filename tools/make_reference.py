@@ -1,14 +1,22 @@
 """Runs what others wrote once, and keeps what it says in tests/references/.
 
     PYTHON tools/make_reference.py torch       torch, torchvision, scikit-image
+    PYTHON tools/make_reference.py vgg         the same
     PYTHON tools/make_reference.py caffe       OpenCV before 5, and TensorFlow
+    PYTHON tools/make_reference.py caffe_nets  OpenCV before 5, scikit-image, h5py
 
 torch: `torch.pth`, tensors of every kind; `torch_resnet{18,50}.pth`, torchvision's own
 blocks in a network of 2 channels at the stem, with random weights, and in the .npz of
 that name two photographs and what the network says of them, stage by stage.
 
+vgg: `torch_vgg{16,19bn}.npz`, torchvision's VGG of a 64th of its width: random weights,
+and what it says of two photographs, in front of each pool and behind fc6 and fc7.
+
 caffe: `caffe.npz`: the bytes of a small .caffemodel, and what OpenCV's reader of Caffe
 makes of an image with it.
+
+caffe_nets: `caffe_nets.npz`: what OpenCV makes of photographs with the networks of
+tests/converters/caffe_nets.py; their weights come of a seed.
 """
 
 import pathlib
@@ -94,9 +102,13 @@ def small_resnet(torch, depth):
             self.avgpool = torch.nn.AdaptiveAvgPool2d((1, 1))
             self.fc = torch.nn.Linear(self.inplanes, 3)
 
-    network = Small({18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]).eval()
+    return shaken(Small({18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]).eval())
+
+
+def shaken(network):
+    """As if trained: no weight is as it began."""
     for name, value in network.state_dict().items():
-        if value.dim() == 4:
+        if value.dim() in (2, 4):
             fan_in = value[0].numel()
             value.normal_(0, (2 / fan_in) ** 0.5)
         elif name.endswith(("running_var", "weight")) and value.dim() == 1:
@@ -104,6 +116,55 @@ def small_resnet(torch, depth):
         elif value.dim() == 1:
             value.normal_(0, 0.2)
     return network
+
+
+def vgg_reference():
+    sys.path.insert(0, str(ROOT / "tools" / "peers"))
+    import skimage
+    import torch
+    import torchvision_shim  # noqa: F401, before torchvision
+
+    torch.manual_seed(0)
+    both = skimage.data.astronaut(), skimage.data.coffee()
+    images = np.stack([image[:224, :224] for image in both])
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    shown = np.moveaxis((images / 255 - mean) / std, -1, 1).astype("float32")
+    for name, counts, norm in (
+        ("vgg16", (2, 2, 3, 3, 3), False),
+        ("vgg19bn", (2, 2, 4, 4, 4), True),
+    ):
+        network, seen = small_vgg(torch, counts, norm), {}
+
+        def keep(_, inputs, seen=seen):
+            step = inputs[0].shape[-1] // 14  # Some places of large maps.
+            some = inputs[0][:, :, ::step, ::step]
+            seen[f"pool{len(seen)}"] = np.moveaxis(some.numpy(), 1, -1)
+
+        for layer in network.features:
+            if isinstance(layer, torch.nn.MaxPool2d):
+                layer.register_forward_pre_hook(keep)
+        for place, of in ((1, "fc6"), (4, "fc7")):  # Behind the ReLU.
+            network.classifier[place].register_forward_hook(
+                lambda _, __, out, of=of, seen=seen: seen.update({of: out.numpy()})
+            )
+        with torch.no_grad():
+            network(torch.from_numpy(shown.copy()))
+        state = {f"state/{k}": v.numpy() for k, v in network.state_dict().items()}
+        np.savez_compressed(OUT / f"torch_{name}.npz", **state, **seen)
+
+
+def small_vgg(torch, counts, norm):
+    """torchvision's VGG of its own layers, but narrow."""
+    from torchvision.models import vgg
+
+    plan = []
+    for channels, count in zip((1, 2, 4, 8, 8), counts):
+        plan += [channels] * count + ["M"]
+    network = vgg.VGG(vgg.make_layers(plan, norm), init_weights=False)
+    network.classifier[0] = torch.nn.Linear(8 * 7 * 7, 64)
+    network.classifier[3] = torch.nn.Linear(64, 64)
+    network.classifier[6] = torch.nn.Linear(64, 3)
+    return shaken(network.eval())
 
 
 def caffe_reference():
@@ -129,6 +190,29 @@ def caffe_reference():
     np.savez_compressed(OUT / "caffe.npz", caffemodel=data, image=image, fc2=out)
 
 
+def caffe_nets_reference():
+    import cv2
+
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "converters" / "readers")]
+    import test_caffe
+
+    from tests.converters import caffe_nets
+
+    answers = {}
+    for reference, (name, shown) in caffe_nets.SHOWN.items():
+        net = caffe_nets.NETS[name]()
+        data = np.frombuffer(test_caffe.net(net.arrays), "u1")
+        network = cv2.dnn.readNetFromCaffe(np.frombuffer(net.text.encode(), "u1"), data)
+        network.enableFusion(False)
+        network.enableWinograd(False)
+        network.setInput(np.moveaxis(shown(), -1, 1).astype("float32"))
+        features, layers = zip(*net.seen)
+        for feature, value in zip(features, network.forward(layers)):
+            value = caffe_nets.sampled(np.moveaxis(value, 1, -1))
+            answers[f"{reference}/{feature}"] = value
+    np.savez_compressed(OUT / "caffe_nets.npz", **answers)
+
+
 PROTOTXT = """
 input: "data"
 input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
@@ -141,7 +225,13 @@ layer { name: "fc2" type: "InnerProduct" bottom: "conv1" top: "fc2"
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    {"torch": torch_reference, "caffe": caffe_reference}[sys.argv[1]]()
+    makers = {
+        "torch": torch_reference,
+        "vgg": vgg_reference,
+        "caffe": caffe_reference,
+        "caffe_nets": caffe_nets_reference,
+    }
+    makers[sys.argv[1]]()
 
 
 if __name__ == "__main__":

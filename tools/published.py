@@ -5,9 +5,10 @@ Each line below is of a model, its file, and what its authors say of it; what a 
 says of the network is read off the network, built without numbers.
 
 None of the files was at hand: addresses and figures are from the sheets (byol, 2 and 3;
-revisiting, 4), the names of SimCLR's files and of its folders of version 1 from scripts
-of others that fetch them (Separius/SimCLRv2-Pytorch and the like). The steps of
-SimCLR do not tell its epochs, so its tags do not say any.
+revisiting, 4; split_brain, 7 and 8; color_proxy, 6 and 7), the names of SimCLR's files
+and of its folders of version 1 from scripts of others that fetch them
+(Separius/SimCLRv2-Pytorch and the like). The steps of SimCLR do not tell its epochs, so
+its tags do not say any.
 """
 
 import functools
@@ -51,6 +52,18 @@ REVISITING = """@inproceedings{kolesnikov2019revisiting,
   author = {Kolesnikov, Alexander and Zhai, Xiaohua and Beyer, Lucas},
   booktitle = {Conference on Computer Vision and Pattern Recognition},
   year = {2019}
+}"""
+SPLIT_BRAIN = """@inproceedings{zhang2017splitbrain,
+  title = {Split-Brain Autoencoders: Unsupervised Learning by Cross-Channel Prediction},
+  author = {Zhang, Richard and Isola, Phillip and Efros, Alexei A.},
+  booktitle = {Conference on Computer Vision and Pattern Recognition},
+  year = {2017}
+}"""
+COLOR_PROXY = """@inproceedings{larsson2017colorproxy,
+  title = {Colorization as a Proxy Task for Visual Understanding},
+  author = {Larsson, Gustav and Maire, Michael and Shakhnarovich, Gregory},
+  booktitle = {Conference on Computer Vision and Pattern Recognition},
+  year = {2017}
 }"""
 
 # BYOL: of the ablations tag -> file below DEEPMIND, top-1 in percent, what it is.
@@ -103,10 +116,36 @@ VTAB = {
     "relative_patch": "relative-patch-location",
 }
 
+# Split-brain: layer -> top-1 of a linear classifier on it, in percent; and of the file
+# that was rescaled, what it was fine-tuned for -> percent.
+BERKELEY = "https://people.eecs.berkeley.edu/~rich.zhang/projects/2017_splitbrain/files/models/"
+LAYERS = {"conv1": 17.7, "conv2": 29.3, "conv3": 35.4, "conv4": 35.2, "conv5": 32.8}
+RESCALED = {
+    ("VOC 2007, test", "classification, fc6 to fc8 trained, mAP"): 63.0,
+    ("VOC 2007, test", "classification, all layers trained, mAP"): 67.1,
+    ("VOC 2007, test", "detection, Fast R-CNN, all layers trained, mAP"): 46.7,
+    ("VOC 2012, validation", "segmentation, FCN-32s, all layers trained, mIU"): 36.0,
+}
+
+# Larsson: our arch -> (their file, the network); and VOC 2007 mAP, VOC 2012 mIU.
+CHICAGO = "https://people.cs.uchicago.edu/~larsson/color-proxy/models/"
+PROXY = {
+    "alexnet": ("alexnet", ("alexnet", {"form": "larsson", "geometry": "fixed"})),
+    "vgg16": ("vgg16", ("vgg16", {"norm": False})),
+    "r152": ("resnet152", ("resnet152", {"style": "caffe"})),
+}
+TASKS = {"alexnet": (65.9, 38.4), "vgg16": (77.2, 56.0), "r152": (77.3, 60.0)}
+UNTRIED = (
+    "The address is that of the authors, by https; whether it answers was not tried."
+)
+
 
 def cards():
     """All of them, by name."""
-    return sorted([*byol(), *simclr(), *vtab()], key=lambda card: card.name)
+    return sorted(
+        [*byol(), *simclr(), *vtab(), *split_brain(), *color_proxy()],
+        key=lambda card: card.name,
+    )
 
 
 def byol():
@@ -230,9 +269,92 @@ def vtab():
         )
 
 
+def split_brain():
+    def card(tag, file, what, figures, **more):
+        return published(
+            f"split_brain_alexnet.in1k_{tag}zhang",
+            ("alexnet", {"form": "release"}),
+            source={"converter": "split_brain", "url": f"{BERKELEY}{file}.caffemodel"},
+            published=figures,
+            origin="Zhang, Isola and Efros, with the paper: richzhang/splitbrainauto",
+            licences={"weights": "not stated"},
+            citation=SPLIT_BRAIN,
+            summary=f"Split-brain features of AlexNet, by its authors; {what}",
+            training={"learned_from": IMAGENET},
+            input={"crop": 227 / 256, "interpolation": "bilinear"},
+            limits=[
+                "No licence is stated of the weights; the repository's is MIT.",
+                UNTRIED,
+                "What keeps its halves apart are zeros among the weights alone, as far "
+                "as is known: training that goes on mixes them.",
+                "Its authors make images 256 x 256 first, whatever their sides were, "
+                "and take the middle 227; here the middle square is taken.",
+            ],
+            **more,
+        )
+
+    file, source = "model_splitbrainauto_clcl", "Zhang et al. 2017, Table"
+    figures = [
+        linear(percent, f"{source} 2", f"linear classifier on {layer}, top-1")
+        for layer, percent in LAYERS.items()
+    ]
+    yield card("", file, "as it was trained", figures, default=True)
+    figures = [
+        figure(data, task, percent, f"{source} 4")
+        for (data, task), percent in RESCALED.items()
+    ]
+    what = "rescaled for fine-tuning, its Lab too"
+    yield card("rescaled_", f"{file}_rs", what, figures)
+
+
+def color_proxy():
+    for arch, (file, built) in PROXY.items():
+        classified, segmented = TASKS[arch]
+        source = "Larsson et al. 2017, Table 1"
+        more = "" if arch == "alexnet" else " and two blocks more"
+        yield published(
+            f"color_proxy_{arch}.in1k_places205_larsson",
+            built,
+            source={"converter": "larsson", "url": f"{CHICAGO}{file}.caffemodel.h5"},
+            published=[
+                figure(
+                    *("VOC 2007, test", "classification, all layers trained, mAP"),
+                    *(classified, source),
+                ),
+                figure(
+                    "VOC 2012, validation",
+                    f"segmentation, on a hypercolumn{more}, all layers trained, mIU",
+                    *(segmented, source),
+                ),
+            ],
+            origin="Larsson, with the paper: gustavla/self-supervision",
+            licences={
+                "weights": "not stated",
+                "data": f"{DATA}; those of Places205 by its own terms",
+            },
+            citation=COLOR_PROXY,
+            summary=f"Features of {file} that has learned to colour gray images, by "
+            "Larsson",
+            training={"learned_from": f"{IMAGENET}, and Places205, train"},
+            default=True,
+            limits=[
+                "No licence is stated of the weights; the repository's is BSD-3.",
+                UNTRIED,
+                "It sees no colours: images are made gray, by their mean.",
+                "Which of the paper's runs the file is, and what else it holds, is not "
+                "recorded; what is left over is known by its shape or refused.",
+                "How its authors show single images is not recorded: the view is that "
+                "of other models here.",
+            ],
+        )
+
+
 def linear(percent, source, protocol="linear evaluation, top-1"):
+    return figure("ImageNet, validation", protocol, percent, source)
+
+
+def figure(data, protocol, percent, source):
     value = round(percent / 100, 6)
-    data = "ImageNet, validation"
     return {"data": data, "protocol": protocol, "value": value, "source": source}
 
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import numbers
 
 from sslzoo.backbones import (
     alexnet,
@@ -14,7 +15,7 @@ from sslzoo.backbones import (
     vgg,
 )
 from sslzoo.backbones.wrap import wrap
-from sslzoo.errors import UnknownName, nearest
+from sslzoo.errors import BadInput, UnknownName, nearest
 
 __all__ = ["BUILDERS", "build", "feature_info", "wrap"]
 
@@ -44,6 +45,12 @@ def build(name, **options):
         inspect.signature(BUILDERS[name]).bind(**options)
     except TypeError as error:
         raise UnknownName(f"Backbone {name!r}: {error}.") from None
+    channels = options.get("channels", 3)
+    whole = isinstance(channels, numbers.Integral) and not isinstance(channels, bool)
+    if not whole or channels < 1:
+        raise BadInput(
+            f"channels={channels!r}: give a whole number, 1 or more, such as 3 of RGB."
+        )
     backbone = BUILDERS[name](**options)
     backbone.made_by = {"builder": name, "options": options}
     return backbone

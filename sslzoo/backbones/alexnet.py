@@ -59,6 +59,9 @@ GEOMETRIES = {
     # Larsson's TensorFlow code on images of any size: 224 pixels -> 7 x 7. How it pads
     # its pools is not known.
     "same": Geometry("same", "same", 2, "same", 1),
+    # As "fixed", but fc6 as split-brain's file for Caffe has it: 6 x 6, and dilated,
+    # which belongs to the stride of "dense".
+    "deploy": Geometry("valid", 0, 2, "symmetric", 2),
 }
 
 
@@ -74,6 +77,7 @@ class Form:
     start: str  # the initial weights: "gaussian" or "fan_in"
     width: float = 1.0
     momentum: float = 0.999  # of batch normalisation
+    data_lab: bool = False  # a scale and a shift of each colour, as weights
 
 
 FORMS = {
@@ -84,6 +88,10 @@ FORMS = {
     "half": Form("half", "dense", "bn", 0, "l", "gaussian"),
     "single": Form("grouped", "dense", "bn", 0, "lab", "gaussian"),
     "evaluation": Form("split", "fixed", "none", 0, "lab", "gaussian"),
+    # The same as its authors published it: `converters.split_brain`.
+    "release": Form(
+        "grouped", "fixed", "none", 0, "lab_caffe", "gaussian", data_lab=True
+    ),
     # Larsson's colour proxy; his files with batch normalisation by norm="bn".
     "larsson": Form("grouped", "same", "lrn", 0.5, "gray", "fan_in"),
 }
@@ -152,6 +160,8 @@ def alexnet(
 
     images = keras.Input((size or None, size or None, channels), name="images")
     x = layers.pixels(images, form.pixels)
+    if form.data_lab:
+        x = fold.Affine(name="data_lab")(x)
     features = {"conv1": stems(form, x, how.conv1)}
     x = lrn(form, features["conv1"], "norm1")
     x = features["pool1"] = layers.max_pool(x, how.pool, name="pool1")

@@ -1,5 +1,6 @@
 """Layers that backbones and heads share, in Keras alone: any backend runs them."""
 
+import math
 import numbers
 
 import keras
@@ -370,7 +371,8 @@ def known(value, choices, name):
 
 def channels_of(number, width):
     """`number` of channels times `width`: a whole number, 1 or more."""
-    if isinstance(width, bool) or not isinstance(width, numbers.Real) or width <= 0:
+    real = isinstance(width, numbers.Real) and not isinstance(width, bool)
+    if not real or not 0 < width < math.inf:
         raise BadInput(f"width={width!r}: give a number above 0, such as 1 or 0.25.")
     if (found := round(number * width)) < 1:
         raise BadInput(f"width={width}: it leaves no channel of {number}.")

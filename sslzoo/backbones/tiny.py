@@ -11,8 +11,9 @@ def tiny(width=8):
     x = layers.Standardize(layers.IMAGENET_MEAN, layers.IMAGENET_STD)(images)
     features = {}
     for block in (1, 2):
+        filters = layers.channels_of(block, width)
         x = keras.layers.Conv2D(
-            width * block, 3, strides=2, padding="same", name=f"conv{block}"
+            filters, 3, strides=2, padding="same", name=f"conv{block}"
         )(x)
         x = layers.BatchNorm(name=f"norm{block}")(x)
         x = keras.layers.ReLU(name=f"relu{block}")(x)

@@ -38,20 +38,30 @@ def convert(path, backbone):
     found = resnets.planned(places, arrays[stems[0]].shape)
     resnets.agree(path, found, backbone)
     net = STEM.match(stems[0])[1]
+    return assign(
+        backbone,
+        arrays,
+        table(backbone, net, stems[0]),
+        origin=path,
+        ignored=[f"{head}/*" for head in HEADS],
+    )
+
+
+def table(backbone, net, stem):
+    """Our path -> (their name, change of axes).
+
+    Args:
+        net: how their network is called, such as "res_net50".
+        stem: their name of its first kernel.
+    """
 
     def conv(layer):
-        return f"{_module(net, layer, 'conv')}/w" if layer.group else stems[0]
+        return f"{_module(net, layer, 'conv')}/w" if layer.group else stem
 
     def norm(layer):
         return _norm(_module(net, layer, "batchnorm"))
 
-    return assign(
-        backbone,
-        arrays,
-        resnets.table(backbone, conv, norm),
-        origin=path,
-        ignored=[f"{head}/*" for head in HEADS],
-    )
+    return resnets.table(backbone, conv, norm)
 
 
 def heads(path):

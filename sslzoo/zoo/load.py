@@ -219,7 +219,7 @@ def fill(backbone, path):
     """
     try:
         # Keras checks every layer, but passes over arrays of layers that it lacks.
-        there, wanted = _arrays(path), len(backbone.variables)
+        there, wanted = _arrays(path), len(backbone.weights)  # No seeds of dropout.
         if there != wanted:
             raise ValueError(
                 f"it has {there} arrays, and {backbone.name} has {wanted}; so it is "

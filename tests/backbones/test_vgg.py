@@ -1,10 +1,12 @@
 """The two VGGs against the figures of their papers and a network in float64."""
 
 import itertools
+import pathlib
 
 import keras
 import numpy as np
 import pytest
+import skimage
 from scipy.signal import correlate
 
 from sslzoo import backbones
@@ -13,6 +15,7 @@ from sslzoo.backbones.layers import BatchNorm
 from sslzoo.errors import BadInput, UnknownName
 
 SMALL = 1 / 16
+REFERENCES = pathlib.Path(__file__).parents[1] / "references"
 
 
 def count(weights):
@@ -164,6 +167,74 @@ def test_vgg19bn_is_its_network_written_out():
         np.testing.assert_allclose(out[name][0], truth, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(out["pooled"], out["fc7"][:, 0, 0])
     assert expected[-1].std() > 0.01
+
+
+def of_torchvision(name):
+    """Its arrays in the order of its layers, and what it said of photographs."""
+    with np.load(REFERENCES / f"torch_{name}.npz") as stored:
+        found = {key: stored[key] for key in stored}
+    layers = {}
+    for key, array in found.items():
+        if key.startswith("state/"):
+            layer, _, of = key.removeprefix("state/").rpartition(".")
+            layers.setdefault(layer, {})[of] = array
+    return [*layers.values()], found
+
+
+def hwio(kernel, side):
+    """Of a convolution; or of a linear layer, which saw channels first."""
+    kernel = kernel.reshape(len(kernel), -1, side, side)
+    return np.transpose(kernel, (2, 3, 1, 0))
+
+
+def is_torchvisions(model, found, stages):
+    both = skimage.data.astronaut(), skimage.data.coffee()
+    images = np.stack([image[:224, :224] for image in both])
+    features = model(images.astype("float32") / 255)
+    for place, stage in enumerate(stages):
+        theirs, step = found[f"pool{place}"], 2 ** (4 - place)
+        ours = features[stage][:, ::step, ::step]
+        assert theirs.std() > 0.01
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    for name in ("fc6", "fc7"):
+        ours = np.asarray(features[name])[:, 0, 0]
+        np.testing.assert_allclose(ours, found[name], rtol=1e-4, atol=1e-4)
+
+
+def test_the_plain_vgg16_is_torchvisions():
+    theirs, found = of_torchvision("vgg16")
+    model = backbones.build(
+        "vgg16", width=1 / 64, norm=False, fc6="valid", pixels="imagenet"
+    )
+    convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    for layer, state in zip(convs, theirs):
+        kernel = hwio(state["weight"], layer.kernel.shape[0])
+        layer.set_weights([kernel, state["bias"]])
+    assert len(convs) == 15 == len(theirs) - 1
+    is_torchvisions(model, found, [f"conv{b}_{n}" for b, n in _blocks(1, 16)])
+
+
+def test_vgg19bn_is_torchvisions():
+    """What it has beside ours is written as ours: 1e-5 for 1e-3 in its variances, a
+    bias of each convolution in the mean, and no normalisation of fc6 and fc7.
+    """
+    theirs, found = of_torchvision("vgg19bn")
+    model = backbones.build("vgg19bn", width=1 / 64, pixels="imagenet")
+    convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    theirs = iter(theirs)
+    for layer in convs:
+        conv, norm = next(theirs), model.get_layer(f"{layer.name}_bn")
+        layer.set_weights([hwio(conv["weight"], layer.kernel.shape[0])])
+        if layer.name.startswith("fc"):
+            rest = np.ones_like(conv["bias"]), conv["bias"], 0 * conv["bias"]
+            norm.set_weights([*rest, np.full_like(conv["bias"], 1 - 1e-3)])
+        else:
+            of = next(theirs)
+            mean = of["running_mean"] - conv["bias"]
+            variance = of["running_var"] + 1e-5 - 1e-3
+            norm.set_weights([of["weight"], of["bias"], mean, variance])
+    assert len(convs) == 18 and len([*theirs]) == 1
+    is_torchvisions(model, found, [f"block{block}" for block in range(5)])
 
 
 def _blocks(first, depth):

@@ -9,7 +9,7 @@ import numpy as np
 
 from sslzoo import backbones
 from sslzoo.backbones import resnet
-from sslzoo.converters import deepmind_byol, resnets
+from sslzoo.converters import deepmind_byol
 
 WIDTH = 1 / 16
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -142,13 +142,8 @@ def write_resnet50(path):
     arrays = {}
     for weight in backbones.build("resnet50").weights:
         arrays[weight.path] = np.asarray(weight)
-    table = resnets.table(
-        backbones.build("resnet50"),
-        lambda layer: f"{deepmind_byol._module('res_net50', layer, 'conv')}/w",
-        lambda layer: deepmind_byol._norm(
-            deepmind_byol._module("res_net50", layer, "batchnorm")
-        ),
-    )
+    stem = "res_net50/~/initial_conv/w"
+    table = deepmind_byol.table(backbones.build("resnet50"), "res_net50", stem)
     trees = {"params": {}, "state": {}}
     for ours, (name, _) in table.items():
         module, _, weight = name.rpartition("/")

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import pickle
 import subprocess
 import sys
@@ -26,12 +27,14 @@ from sslzoo.errors import BadInput, CannotFetch, MissingFile
 from sslzoo.zoo import cache, download, export, listing, registry, sums
 from sslzoo.zoo.card import Card
 from sslzoo.zoo.load import load
-from tests.converters import deepmind
+from tests.converters import caffe_nets, deepmind
 from tests.converters import test_google_simclr as simclr
 from tests.converters import test_vtab as vtab
 from tests.converters.conftest import random_like
+from tests.converters.readers import test_caffe as caffe
 from tests.zoo.serving import claims, drops_after, hangs_up, says, serving, well
 
+REFERENCES = pathlib.Path(__file__).parents[1] / "references"
 NAME = "byol_r18w4.in1k_deepmind"
 FILE = "/checkpoints/pretrain_res18.pkl"
 OPTIONS = {"width": deepmind.WIDTH}
@@ -441,6 +444,62 @@ def test_a_module_of_the_hub_is_unpacked_and_mapped(
     same(get(card.name)(photos), theirs)
     for mine in ("module", "module/variables/variables"):
         same(get(card.name, checkpoint=tmp_path / mine)(photos), theirs)
+
+
+@pytest.mark.parametrize(
+    "name, built, opencv, side",
+    [
+        ("split_brain_alexnet", ("alexnet", {"width": 1 / 16}), "split_brain", 227),
+        ("color_proxy_alexnet", ("alexnet", {"width": 1 / 16}), "alexnet", 227),
+        ("color_proxy_vgg16", ("vgg16", {"width": 1 / 16}), "vgg16", 64),
+        ("color_proxy_r152", ("resnet50", {"width": 1 / 32}), "resnet50", 64),
+    ],
+)
+def test_a_file_of_caffe_becomes_the_network_of_its_card(
+    entry, get, server, tmp_path, name, built, opencv, side
+):
+    """Of the packaged card all but the width, and the address."""
+    card = registry.card(name, registry.packaged()[0])
+    arrays = caffe_nets.NETS[opencv]().arrays
+    file = card.source["url"].rpartition("/")[2]
+    if file.endswith(".h5"):
+        caffe_nets.snapshot(tmp_path / file, arrays)
+    else:
+        (tmp_path / file).write_bytes(caffe.net(arrays))
+    server.files[f"/models/{file}"] = (tmp_path / file).read_bytes()
+    built = built[0], {**card.backbone["options"], **built[1]}
+    source = {**card.source, "url": f"{server.base}/models/{file}"}
+    entry(card.name, built, **source)
+    images = caffe_nets.photos(side)
+    with np.load(REFERENCES / "caffe_nets.npz") as stored:
+        theirs = {
+            n.partition("/")[2]: stored[n] for n in stored if n.startswith(f"{opencv}/")
+        }
+    pooled = [*theirs.values()][-1].mean((1, 2))
+    same(get(name)(images), pooled)
+    assert len(server.asked) == 1
+    same(get(name, offline=True)(images), pooled)
+    mine = get(name, checkpoint=tmp_path / file, features_only=True)(images)
+    for feature, expected in theirs.items():
+        same(caffe_nets.sampled(mine[feature]), expected)
+
+
+@pytest.mark.parametrize("name", ["split_brain_alexnet", "color_proxy_vgg16"])
+def test_a_file_of_caffe_that_breaks_off_is_not_kept(
+    entry, get, server, tmp_path, own_cache, name
+):
+    card = registry.card(name, registry.packaged()[0])
+    if card.source["converter"] == "larsson":
+        path = caffe_nets.snapshot(tmp_path / "a", caffe_nets.vgg16().arrays)
+        data = path.read_bytes()
+    else:
+        data = caffe.net(caffe_nets.split_brain().arrays)
+    server.files["/model"] = data[: len(data) // 2]
+    built = card.backbone["builder"], {**card.backbone["options"], "width": 1 / 16}
+    entry(card.name, built, **{**card.source, "url": f"{server.base}/model"})
+    with pytest.raises(BadInput, match="(?s)breaks off.*was to be made of"):
+        get(name)
+    assert left(own_cache) == []
 
 
 @pytest.mark.parametrize(

@@ -392,7 +392,7 @@ def test_a_card_of_the_table_that_was_changed_is_found_out_and_mended(tmp_path):
 
 
 def test_the_published_models_are_those_of_the_sheets():
-    """Sheet byol, 2.1 and 3; written by hand, of each kind."""
+    """Sheets byol, 2.1 and 3; split_brain, 7 and 8; color_proxy, 6 and 7; by hand."""
     known = {each.name: each for each in published.cards()}
     byol = registry.card("byol_r50", ROOT / "savedmodels")
     assert byol == known["byol_r50.in1k_ep1000_deepmind"]
@@ -421,7 +421,22 @@ def test_the_published_models_are_those_of_the_sheets():
         "https://storage.googleapis.com/simclr-checkpoints/simclrv2/finetuned_10pct/"
         "r101_2x_sk0/model.ckpt-3754.index"
     )
-    assert len(known) == 14 + 9 + 6 * 5 + 4
+    rescaled = known["split_brain_alexnet.in1k_rescaled_zhang"]
+    assert rescaled.source["url"] == (
+        "https://people.eecs.berkeley.edu/~rich.zhang/projects/2017_splitbrain/files/"
+        "models/model_splitbrainauto_clcl_rs.caffemodel"
+    )
+    assert [row["value"] for row in rescaled.published] == [0.63, 0.671, 0.467, 0.36]
+    plain = known["split_brain_alexnet.in1k_zhang"]
+    assert max(row["value"] for row in plain.published) == 0.354 and plain.default
+    assert plain.input["size"] == 227 and int(256 * plain.input["crop"]) == 227
+    colour = known["color_proxy_r152.in1k_places205_larsson"]
+    assert colour.source["url"] == (
+        "https://people.cs.uchicago.edu/~larsson/color-proxy/models/"
+        "resnet152.caffemodel.h5"
+    )
+    assert [row["value"] for row in colour.published] == [0.773, 0.6]
+    assert len(known) == 14 + 9 + 6 * 5 + 4 + 2 + 3
 
 
 @pytest.mark.parametrize(
@@ -435,10 +450,15 @@ def test_the_published_models_are_those_of_the_sheets():
         ("simclrv2_r101w2", 170),
         ("simclrv2_r152", 58),
         ("supervised_r152w2", 232),
+        ("split_brain_alexnet", 56.9),
+        ("color_proxy_alexnet", 56.8),
+        ("color_proxy_vgg16", 134.3),
+        ("color_proxy_r152", 58.3),
     ],
 )
 def test_published_networks_are_as_large_as_the_papers_say(name, millions):
-    """Sheet byol, 5.1: BYOL's and SimCLR's are of one architecture."""
+    """Sheet byol, 5.1: BYOL's and SimCLR's are of one architecture. VGG-16 of 138.36
+    has 4.10 in its last layer and 0.001 of colours."""
     read = registry.card(name, ROOT / "savedmodels")
     assert read.backbone["parameters"] / 1e6 == pytest.approx(millions, abs=0.6)
 

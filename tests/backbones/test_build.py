@@ -1,0 +1,42 @@
+"""What every backbone refuses, whichever it is."""
+
+import numpy as np
+import pytest
+
+from sslzoo import backbones
+from sslzoo.errors import BadInput, UnknownName
+
+NAMES = ["tiny", "alexnet", "resnet18", "resnet50v2", "resnet101v2", "revnet50"]
+NAMES += ["vgg16", "vgg19bn"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "width", [0, -1, float("nan"), float("inf"), "2x", True, [1], 1e-9]
+)
+def test_a_width_that_is_none_is_named(name, width):
+    with pytest.raises(BadInput, match="^width="):
+        backbones.build(name, width=width)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"tiny"}))
+@pytest.mark.parametrize("channels", [0, -1, 2.5, "3", True, None])
+def test_channels_that_are_none_are_named(name, channels):
+    with pytest.raises(BadInput, match="^channels=.*1 or more, such as 3 of RGB"):
+        backbones.build(name, channels=channels)
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = dict(width=np.float32(1 / 16), channels=np.int64(1))
+    assert backbones.build("resnet18", **options).input_shape[-1] == 1
+
+
+def test_every_family_is_here():
+    made = {name: backbones.BUILDERS[name] for name in NAMES}
+    families = {getattr(f, "func", f) for f in backbones.BUILDERS.values()}
+    assert {getattr(f, "func", f) for f in made.values()} == families
+
+
+def test_a_name_that_is_none_has_a_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'resnet50'"):
+        backbones.build("resnet5")
