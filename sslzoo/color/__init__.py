@@ -1,5 +1,15 @@
 """Colours, and what networks learn of them: spaces, bins, histograms, depth."""
 
+from sslzoo.color.bins import (
+    AB_BINS,
+    L_BINS,
+    ab_bin,
+    annealed_mean,
+    dense,
+    l_bin,
+    rebalancing,
+    soft_ab_bins,
+)
 from sslzoo.color.spaces import (
     STANDARDS,
     Standard,
@@ -14,14 +24,22 @@ from sslzoo.color.spaces import (
 )
 
 __all__ = [
+    "AB_BINS",
+    "L_BINS",
     "STANDARDS",
     "Standard",
+    "ab_bin",
+    "annealed_mean",
+    "dense",
+    "l_bin",
     "lab_to_rgb",
     "lab_to_xyz",
     "linear_to_rgb",
     "linear_to_xyz",
+    "rebalancing",
     "rgb_to_lab",
     "rgb_to_linear",
+    "soft_ab_bins",
     "xyz_to_lab",
     "xyz_to_linear",
 ]
