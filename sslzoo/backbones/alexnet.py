@@ -239,7 +239,7 @@ def lrn(form, x, name):
 
 
 def dropped(form, x, name):
-    return keras.layers.Dropout(form.dropout, name=name)(x) if form.dropout else x
+    return layers.Dropout(form.dropout, name=name)(x) if form.dropout else x
 
 
 def carry(sources, target):

@@ -10,6 +10,15 @@ from sslzoo.color.bins import (
     rebalancing,
     soft_ab_bins,
 )
+from sslzoo.color.histograms import (
+    HISTOGRAM_BINS,
+    HISTOGRAM_WINDOW,
+    colour_of,
+    histogram_bin,
+    histograms,
+    histograms_at,
+    hue_chroma,
+)
 from sslzoo.color.spaces import (
     STANDARDS,
     Standard,
@@ -25,12 +34,19 @@ from sslzoo.color.spaces import (
 
 __all__ = [
     "AB_BINS",
+    "HISTOGRAM_BINS",
+    "HISTOGRAM_WINDOW",
     "L_BINS",
     "STANDARDS",
     "Standard",
     "ab_bin",
     "annealed_mean",
+    "colour_of",
     "dense",
+    "histogram_bin",
+    "histograms",
+    "histograms_at",
+    "hue_chroma",
     "l_bin",
     "lab_to_rgb",
     "lab_to_xyz",
