@@ -10,6 +10,7 @@ from sslzoo.color.bins import (
     rebalancing,
     soft_ab_bins,
 )
+from sslzoo.color.depth import NYU, Camera, gravity, hha, hha_to_geometry, normals
 from sslzoo.color.spaces import (
     STANDARDS,
     Standard,
@@ -26,16 +27,22 @@ from sslzoo.color.spaces import (
 __all__ = [
     "AB_BINS",
     "L_BINS",
+    "NYU",
     "STANDARDS",
+    "Camera",
     "Standard",
     "ab_bin",
     "annealed_mean",
     "dense",
+    "gravity",
+    "hha",
+    "hha_to_geometry",
     "l_bin",
     "lab_to_rgb",
     "lab_to_xyz",
     "linear_to_rgb",
     "linear_to_xyz",
+    "normals",
     "rebalancing",
     "rgb_to_lab",
     "rgb_to_linear",
