@@ -25,6 +25,7 @@ LOW, GROUND = -90.0, -130.0
 # Degrees around gravity, and around what is upright, of floors and of walls; each five
 # times.
 NARROWING = (45.0,) * 5 + (15.0,) * 5
+INERTIA = 1e-4  # how much gravity keeps to what it was, where W and F are of up to 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,11 +147,10 @@ def gravity(normals):
             ops.mean((part * normals[..., i])[..., None] * normals, axis=(-3, -2))
             for i in range(3)
         ]
-        matrix = ops.stack(rows, axis=-2)
-        found = ops.eigh(matrix)[1][..., 0]
-        found = found * ops.where(_dot(found, down) < 0, -1.0, 1.0)[..., None]
-        none = ops.all(matrix == 0, axis=(-2, -1))[..., None]
-        down = ops.where(none, down, found)
+        # One wall alone leaves it open: then it stays nearest to what it was.
+        before = INERTIA * down[..., :, None] * down[..., None, :]
+        found = ops.eigh(ops.stack(rows, axis=-2) - before)[1][..., 0]
+        down = found * ops.where(_dot(found, down) < 0, -1.0, 1.0)[..., None]
     return down
 
 
