@@ -17,12 +17,11 @@ from keras import ops
 def vectors(model, dimensions=9600):
     """A model of the maps of `model`, `{name: [n, s * s * channels]}`.
 
-    "pooled", and what has one cell as AlexNet's fc6 and fc7, is left out; and no map is
-    made larger than it is.
+    "pooled", fc6 and fc7 are left out, and no map is made larger than it is.
     """
     found = {}
     for name, value in model.output.items():
-        if len(value.shape) == 4 and value.shape[1] != 1:
+        if name not in ("pooled", "fc6", "fc7"):
             side = max(1, math.isqrt(dimensions // value.shape[-1]))
             x = Resized(side, name=f"{name}_resized")(value)
             found[name] = keras.layers.Flatten(name=f"{name}_vector")(x)
