@@ -30,24 +30,24 @@ INERTIA = 1e-4  # how much gravity keeps to what it was, where W and F are of up
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """Focal lengths and centre, (along x, along y), in pixels; the first pixel is 1."""
+    """Focal lengths and centre, (along x, along y), in pixels; the first pixel is 1.
 
-    focal: tuple[float, float]
-    centre: tuple[float, float]
+    Numbers, or tensors without shape: a compiled `hha` then serves many cameras.
+    """
 
-    def of_part(self, top, left, scale=1.0):
-        """The camera of a window that begins there, each pixel `scale` of its own."""
-        (fx, fy), (cx, cy) = self.focal, self.centre
-        # 1/2 is the outer edge of the first pixel, before and after.
-        cx, cy = (0.5 + scale * (c - 0.5) for c in (cx - left, cy - top))
-        return Camera((fx * scale, fy * scale), (cx, cy))
+    focal: tuple
+    centre: tuple
+
+    def of_part(self, top, left):
+        """The camera of a window that begins there."""
+        return Camera(self.focal, (self.centre[0] - left, self.centre[1] - top))
 
 
 # The colour camera of NYU Depth v2, to which its depth is registered: 640 x 480.
 NYU = Camera((518.857901, 519.469611), (325.582449, 253.736166))
 
 
-def hha(depth, camera, measured=None):
+def hha(depth, camera, measured=None, down=None):
     """HHA of depth in metres, `[..., h, w, 3]` in [0, 1].
 
     Args:
@@ -55,13 +55,17 @@ def hha(depth, camera, measured=None):
             filled.
         measured: whether a depth was measured, not filled in: only such make the
             normals. Without, all that are known.
+        down: the direction of gravity, `[..., 3]`, where it is known. Out of doors it
+            should be: of a ground seen for 100 m, 1 degree makes 2 m of height.
     """
     depth = ops.convert_to_tensor(depth)
     known = ops.logical_and(depth > 0, depth < np.inf)  # false for NaN too
     depth = ops.where(known, depth, 1.0)
     use = known if measured is None else ops.logical_and(known, measured)
     u, v = _rays(depth.shape, camera)
-    down = gravity(normals(depth, use, camera, radius=10))
+    if down is None:
+        down = gravity(normals(depth, use, camera, radius=10))
+    down = ops.convert_to_tensor(down, depth.dtype)
 
     point = ops.stack([u * depth, v * depth, depth], axis=-1)
     height = -100 * _dot(point, down[..., None, None, :])
@@ -157,9 +161,9 @@ def gravity(normals):
 def _rays(shape, camera):
     """u `[1, w]` and v `[h, 1]`."""
     (height, width), (fx, fy), (cx, cy) = shape[-2:], camera.focal, camera.centre
-    u = ((np.arange(1, width + 1) - cx) / fx).astype("float32")
-    v = ((np.arange(1, height + 1) - cy) / fy).astype("float32")
-    return ops.convert_to_tensor(u[None]), ops.convert_to_tensor(v[:, None])
+    x = ops.convert_to_tensor(np.arange(1, width + 1, dtype="float32")[None])
+    y = ops.convert_to_tensor(np.arange(1, height + 1, dtype="float32")[:, None])
+    return (x - cx) / fx, (y - cy) / fy
 
 
 def _dot(a, b):
