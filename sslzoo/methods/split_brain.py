@@ -101,6 +101,14 @@ def rows(ab, light, mix):
 
 
 ROWS = tuple(rows("cl", "cl", 1 / 3))
+
+
+def sees(row):
+    """What the backbone of a row takes of an image, as `layers.pixels` calls it."""
+    layers.known(row, ROWS, "row")
+    return rows("cl", "cl", 1 / 3)[row].sees.lower()
+
+
 OUTPUTS = {"L": 1, "ab": 2, "Lab": 3, "HHA": 3}
 BINS = {"L": len(color.L_BINS), "ab": len(color.AB_BINS)}
 # Of NYU Depth v2, in the loaders of FCN: 0 to 255.
