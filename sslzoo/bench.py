@@ -231,6 +231,99 @@ def _one_step(words):
     print(json.dumps({"mebibytes": most, "seconds": seconds}))
 
 
+def hypercolumns(
+    width=1.0,
+    image_size=224,
+    batch_size=1,
+    points=128,
+    spacing=1,
+    hidden=1024,
+    draws=20,
+    turns=1,
+    steps=1,
+):
+    """What a colorizer's step, VGG-16 with hypercolumn, adds to the memory in use.
+
+    Sparse, `points` places of each image; and dense, all places `spacing` pixels apart
+    (1 is all pixels, 4 how the authors test), each in processes of its own. What the
+    networks have for good is not counted; gradients of weights are. And the loss of
+    both with the same weights, before the first step: of the sparse, over `draws` draws
+    of places, the mean and its standard error.
+    """
+    work = dict(width=width, image_size=image_size, batch_size=batch_size, draws=draws)
+    work |= dict(spacing=spacing, hidden=hidden, steps=steps)
+    found = {"dense": [], "sparse": []}
+    for turn in range(turns):
+        for done, (kind, told) in enumerate(found.items()):
+            watch.tell(turn * len(found) + done, turns * len(found))
+            asked = points if kind == "sparse" else 0
+            words = json.dumps({**work, "points": asked})
+            code = "import sys; from sslzoo import bench as b; b._colour(sys.argv[1])"
+            told.append(json.loads(_said(code, words)))
+    result = {
+        f"{kind}_{what}": float(np.median([each[what] for each in told]))
+        for kind, told in found.items()
+        for what in told[0]
+    }
+    del result["dense_loss_error"]
+    for what in ("mebibytes", "seconds"):
+        result[f"part_of_dense_{what}"] = (
+            result[f"sparse_{what}"] / result[f"dense_{what}"]
+        )
+    return result
+
+
+def _colour(words):
+    """Prints, as JSON, a colorizer's loss and what a step takes; like `_one_step`."""
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo.data.toyworld import ToyWorld
+    from sslzoo.methods import colorization
+    from sslzoo.optim import sgd
+
+    said = json.loads(words)
+    keras.utils.set_random_seed(0)
+    method = colorization.Colorization(
+        backbones.build("vgg16", width=said["width"]),
+        None,
+        colorization.HYPERCOLUMNS["vgg16"],
+        points=said["points"],
+        spacing=said["spacing"],
+        hidden=said["hidden"],
+    )
+    method.compile(sgd.SGD(1e-3))
+
+    @tf.function
+    def step(images, n):
+        return method.train_step({"image": images, "n": n})["loss"]
+
+    @tf.function
+    def loss(images, n):
+        seeds = method.seeds({"n": n})
+        return method.loss_of(images, seeds, training=False)
+
+    count = said["batch_size"]
+    world = ToyWorld("test", count, said["image_size"])
+    pictures = [world.read(i, only=("image",))["image"] for i in range(count)]
+    images = tf.constant(np.stack(pictures), tf.float32) / 255
+    n = tf.range(count)
+    start = method.get_weights()
+    step(images[:, :32, :32], n).numpy()
+    before = _mebibytes("VmRSS")
+    step(images, n).numpy()
+    most = _mebibytes("VmHWM") - before
+    method.set_weights(start)
+    draws = said["draws"] if said["points"] else 1
+    losses = [float(loss(images, n + i * count)) for i in range(draws)]
+    seconds = _times(lambda: step(images, n).numpy(), said["steps"], skip=0)
+    result = {"mebibytes": most, "seconds": float(np.median(seconds))}
+    result["loss"] = float(np.mean(losses))
+    result["loss_error"] = float(np.std(losses) / max(draws - 1, 1) ** 0.5)
+    print(json.dumps(result))
+
+
 def _mebibytes(what):
     """Of this process: "VmRSS", what it has in memory; "VmHWM", the most it had."""
     try:
@@ -448,6 +541,7 @@ BENCHES = {
     "input": input,
     "step": step,
     "memory": memory,
+    "hypercolumns": hypercolumns,
     "cifar": cifar,
     "features": features,
     "linear": linear,

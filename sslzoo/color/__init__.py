@@ -10,6 +10,7 @@ from sslzoo.color.bins import (
     rebalancing,
     soft_ab_bins,
 )
+from sslzoo.color.depth import NYU, Camera, gravity, hha, hha_to_geometry, normals
 from sslzoo.color.histograms import (
     HISTOGRAM_BINS,
     HISTOGRAM_WINDOW,
@@ -37,12 +38,17 @@ __all__ = [
     "HISTOGRAM_BINS",
     "HISTOGRAM_WINDOW",
     "L_BINS",
+    "NYU",
     "STANDARDS",
+    "Camera",
     "Standard",
     "ab_bin",
     "annealed_mean",
     "colour_of",
     "dense",
+    "gravity",
+    "hha",
+    "hha_to_geometry",
     "histogram_bin",
     "histograms",
     "histograms_at",
@@ -52,6 +58,7 @@ __all__ = [
     "lab_to_xyz",
     "linear_to_rgb",
     "linear_to_xyz",
+    "normals",
     "rebalancing",
     "rgb_to_lab",
     "rgb_to_linear",

@@ -108,7 +108,7 @@ def annealed_mean(logits, centres=AB_BINS, temperature=0.38):
 
     Args:
         logits: of p, or its logarithm.
-        centres: of the bins: `AB_BINS`; or `L_BINS`, which gives `[...]` of `[..., 50]`.
+        centres: of the bins: `AB_BINS`; or `L_BINS`, which give `[...]`.
     """
     part = ops.softmax(ops.convert_to_tensor(logits) / temperature, axis=-1)
     # As sums: a matmul may round to half precision.
