@@ -4,8 +4,8 @@
 
 For studies: three targets (histograms, regression, bins), with and without hypercolumn.
 The data is TFDS' cifar10, or files that you have: data=npz:cifar10_jpeg.npz#train
-test=npz:cifar10_jpeg.npz#test. Images of 32 pixels are shown at 64, of a patch of 24
-pixels or more. Labels are used by the probes alone.
+test=npz:cifar10_jpeg.npz#test. The network is that of `split_brain_alexnet_cifar10`,
+undivided: 32 pixels make 5 x 5 cells. Labels are used by the probes alone.
 """
 
 from sslzoo import backbones
@@ -14,12 +14,13 @@ from sslzoo.methods import colorization, colour_targets
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
 
+STRIDES = {"data": 1, "conv1": 2, "conv2": 4}
+STRIDES |= {"conv3": 8, "conv4": 8, "conv5": 8, "fc6": 8, "fc7": 8}
 SMALL = dict(
     data="synthetic:8",
     test="synthetic:8",
-    images=0,
+    count=0,
     width=1 / 16,
-    image_size=32,
     batch_size=4,
     epochs=1,
     points=4,
@@ -30,11 +31,11 @@ SMALL = dict(
 def recipe(
     data="tfds:cifar10/train",
     test="tfds:cifar10/test",
-    images=10_000,
+    count=10_000,
     width=0.25,
     target="histograms",
     hypercolumn=True,
-    image_size=64,
+    image_size=32,
     largest=1.33,
     batch_size=128,
     epochs=10,
@@ -52,12 +53,12 @@ def recipe(
     probe_every=0,
     seed=0,
 ):
-    """`images`: of the first so many; 0 is all. `largest`: scale of the image to begin
+    """`count`: the first images alone; 0 is all. `largest`: scale of the image to begin
     with, in sizes of what is shown. `hypercolumn` false asks fc7 alone.
     """
-    source = labels.first(sources.from_spec(data, cache), images)
+    source = labels.first(sources.from_spec(data, cache), count)
     steps = epochs * (source.count // batch_size)
-    form = dict(form="larsson", width=width, norm="bn", dropout=0, momentum=0.9)
+    form = dict(form="single", width=width, geometry="small", pixels="gray")
     example = colorization.example(
         image_size, (image_size, round(largest * image_size))
     )
@@ -70,9 +71,9 @@ def recipe(
     return Recipe(
         streams=stream,
         method=lambda: colorization.Colorization(
-            backbones.build("alexnet", **form),
+            backbones.build("alexnet", momentum=0.95, **form),
             example,
-            colorization.HYPERCOLUMNS["alexnet"] if hypercolumn else {"fc7": 32},
+            STRIDES if hypercolumn else {"fc7": 8},
             colour_targets.named(target, some, scale, rebalance),
             points,
             margin,

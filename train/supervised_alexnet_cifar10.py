@@ -18,9 +18,8 @@ from sslzoo.recipe import Probe, Recipe
 SMALL = dict(
     data="synthetic:8",
     test="synthetic:8",
-    images=0,
+    count=0,
     width=1 / 16,
-    image_size=32,
     batch_size=4,
     epochs=1,
 )
@@ -29,13 +28,13 @@ SMALL = dict(
 def recipe(
     data="tfds:cifar10/train",
     test="tfds:cifar10/test",
-    images=10_000,
+    count=10_000,
     per_class=0,
     labels="",
     tree="",
     width=0.25,
     pixels="gray",
-    image_size=64,
+    image_size=32,
     largest=1.33,
     batch_size=128,
     epochs=10,
@@ -46,21 +45,22 @@ def recipe(
     probe_every=0,
     seed=0,
 ):
-    """`images`: of the first so many, `per_class` of each class; 0 is all. `tree`: a
-    JSON file of the classes, for H; without one that of CIFAR-10.
+    """`count`: the first images alone, `per_class`: so many of each; 0 is all.
+
+    `tree`: a JSON file of the classes, for H; without one that of CIFAR-10.
     """
-    source = label_spaces.first(sources.from_spec(data, cache), images)
+    source = label_spaces.first(sources.from_spec(data, cache), count)
     source = label_spaces.per_class(source, per_class, seed)
     tree = tree or label_spaces.CIFAR10
     shown = label_spaces.spaced(source, labels, tree, seed)
     steps = epochs * (shown.count // batch_size)
-    form = dict(form="larsson", width=width, norm="bn", dropout=0, momentum=0.9)
+    form = dict(form="single", width=width, geometry="small", pixels=pixels)
     example = supervised.example(image_size, (image_size, round(largest * image_size)))
     held_out = sources.from_spec(test, cache)
     return Recipe(
         streams=pipeline.Stream(shown, example, batch_size),
         method=lambda: supervised.Supervised(
-            backbones.build("alexnet", **form, pixels=pixels),
+            backbones.build("alexnet", momentum=0.95, **form),
             example,
             label_spaces.count(shown),
             feature="fc7",
