@@ -70,7 +70,12 @@ def evaluate(
             step = (len(scores) - 1) * stream.steps_per_epoch
             batches = pipeline.training_batches(stream, ("label",), seed, step)
             batches = batches.map(lambda batch: (batch["image"], batch["label"]))
-            network.fit(batches, steps_per_epoch=stream.steps_per_epoch, verbose=0)
+            network.fit(
+                batches,
+                steps_per_epoch=stream.steps_per_epoch,
+                shuffle=False,  # The pipeline has shuffled.
+                verbose=0,
+            )
             scores.append(top1(network, asked, size))
             if scores[-1] <= max(scores[:-1]):
                 stalls += 1

@@ -64,7 +64,7 @@ def test_a_channel_that_is_dead_has_no_correlation():
     found = feature_shift.evaluate(before, after, source(), 32, names=["block2"])
     assert found["block2"]["constant"] == 1
     assert found["block2"]["low"] == pytest.approx(1, abs=1e-5)
-    with pytest.raises(BadInput, match="has 16 channels before and 8 after"):
+    with pytest.raises(BadInput, match="block1 has 8 channels before and 4 after"):
         feature_shift.evaluate(before, backbones.build("tiny", width=4), source(), 32)
 
 

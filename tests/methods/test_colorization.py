@@ -22,7 +22,7 @@ def network(name="alexnet", **options):
     return backbones.build(name, **options)
 
 
-def make(name="alexnet", rate=0.1, build=None, **settings):
+def make(name="alexnet", rate=0.1, momentum=0.0, build=None, **settings):
     keras.utils.set_random_seed(0)
     settings = {"strides": STRIDES.get(name), "points": 16, "hidden": 8, **settings}
     settings = {"dropout": 0.0, **settings}
@@ -31,7 +31,7 @@ def make(name="alexnet", rate=0.1, build=None, **settings):
         colorization.example(32, (32, 48)),
         **settings,
     )
-    method.compile(SGD(rate))
+    method.compile(SGD(rate, momentum=momentum))
     return method
 
 
@@ -80,13 +80,9 @@ def test_few_places_have_the_expected_loss_of_all(target):
     """Many draws of sparse: their mean is dense, within four standard errors."""
     sparse = make(points=64, margin=4, target=target)
     dense = make(points=0, margin=4, target=target)
+    weights = sparse.head.get_weights()
     for method in (sparse, dense):  # Answers that are not near zero.
-        method.head.set_weights(
-            [
-                200 * w if w.ndim == 2 and len(w) > 8 else w
-                for w in sparse.head.get_weights()
-            ]
-        )
+        method.head.set_weights([200 * weights[0], *weights[1:]])
     images = batch(2)["image"]
 
     @tf.function
@@ -269,21 +265,21 @@ def test_black_pictures_leave_numbers(target):
 
 
 def test_it_learns_and_sparse_learns_what_dense_learns():
-    """Forty steps on four pictures: both far below the start, and near each other."""
+    """25 steps on four pictures: what they learn differs by less than a tenth of it."""
     ends = {}
     for points in (64, 0):
-        method = make(points=points, spread=0.05, rate=0.02, spacing=2)
+        method = make(points=points, spread=0.05, rate=0.1, spacing=2, momentum=0.9)
         asked = make(points=0, spread=0.05)
         data, step = batch(), tf.function(method.train_step)
-        for turn in range(40):
+        for turn in range(25):
             step({**data, "n": data["n"] + 4 * turn})
         asked.set_weights(method.get_weights())
         seeds = asked.seeds(data)
         ends[points] = float(asked.loss_of(data["image"], seeds, training=True))
     start = make(points=0, spread=0.05)
     first = float(start.loss_of(batch()["image"], start.seeds(batch()), training=True))
-    assert max(ends.values()) < 0.7 * first
-    assert ends[64] == pytest.approx(ends[0], rel=0.1)
+    assert max(ends.values()) < 0.9 * first
+    assert abs(ends[64] - ends[0]) < 0.1 * (first - ends[0])
 
 
 def test_it_is_read_back_with_its_target(tmp_path):

