@@ -23,8 +23,6 @@ SMALL = dict(
     data="synthetic:8",
     width=1 / 32,
     image_size=32,
-    shortest=32,
-    longest=48,
     batch_size=4,
     epochs=1,
     points=4,
@@ -40,8 +38,7 @@ def recipe(
     target="histograms",
     hypercolumn=True,
     image_size=352,
-    shortest=352,
-    longest=600,
+    largest=600 / 352,
     batch_size=8,
     epochs=10,
     rate=1e-3,
@@ -59,7 +56,9 @@ def recipe(
     probe_every=1,
     seed=0,
 ):
-    """`target`: histograms, regression or bins. `hypercolumn`: false asks fc7 alone.
+    """`largest`: scale of the image to begin with, in sizes of what is shown.
+
+    `target`: histograms, regression or bins. `hypercolumn`: false asks fc7 alone.
 
     `points` 0 asks all places, `spacing` apart: with target=bins and 8 that is the head
     of Zhang et al. `rebalance`: by how often each bin is found in 64 of them.
@@ -67,7 +66,9 @@ def recipe(
     source = sources.from_spec(data)
     form = dict(form="larsson", width=width, norm="bn", dropout=dropout)
     steps = epochs * source.count // batch_size
-    example = colorization.example(image_size, (shortest, longest))
+    example = colorization.example(
+        image_size, (image_size, round(largest * image_size))
+    )
     stream = pipeline.Stream(source, example, batch_size)
 
     def images():

@@ -24,8 +24,6 @@ SMALL = dict(
     backbone="resnet18",
     width=1 / 16,
     image_size=32,
-    shortest=32,
-    longest=48,
     batch_size=4,
     epochs=1,
     hidden=8,
@@ -38,8 +36,7 @@ def recipe(
     width=1.0,
     target="histograms",
     image_size=224,
-    shortest=224,
-    longest=600,
+    largest=600 / 352,
     batch_size=8,
     epochs=35,
     rate=1e-3,
@@ -57,14 +54,18 @@ def recipe(
     probe_every=1,
     seed=0,
 ):
-    """`target`: histograms, regression or bins.
+    """`largest`: scale of the image to begin with, in sizes of what is shown.
+
+    `target`: histograms, regression or bins.
 
     `points` 0 asks all places, `spacing` apart. `rebalance`: by how often each bin is
     found in 64 of the images.
     """
     source = sources.from_spec(data)
     steps = epochs * source.count // batch_size
-    example = colorization.example(image_size, (shortest, longest))
+    example = colorization.example(
+        image_size, (image_size, round(largest * image_size))
+    )
     stream = pipeline.Stream(source, example, batch_size)
 
     def images():

@@ -20,8 +20,6 @@ SMALL = dict(
     data="synthetic:8",
     width=1 / 32,
     image_size=32,
-    shortest=32,
-    longest=48,
     batch_size=4,
     epochs=1,
 )
@@ -36,8 +34,7 @@ def recipe(
     pixels="gray",
     dropout=0.5,
     image_size=224,
-    shortest=256,
-    longest=480,
+    largest=2.0,
     batch_size=64,
     epochs=20,
     rate=1e-2,
@@ -49,14 +46,16 @@ def recipe(
     probe_every=1,
     seed=0,
 ):
-    """`labels`: E10, H16, R50 ...; `tree`: a JSON file of the classes, for H.
+    """`largest`: scale of the image to begin with, in sizes of what is shown.
+
+    `labels`: E10, H16, R50 ...; `tree`: a JSON file of the classes, for H.
 
     `pixels`: gray, or imagenet to see colours. `per_class`: images of each; 0 is all.
     """
     source = label_spaces.per_class(sources.from_spec(data), per_class, seed)
     source = label_spaces.spaced(source, labels, tree or None, seed)
     steps = epochs * (source.count // batch_size)
-    example = supervised.example(image_size, (shortest, longest))
+    example = supervised.example(image_size, (image_size, round(largest * image_size)))
     form = dict(width=width, dropout=dropout, pixels=pixels)
     return Recipe(
         streams=pipeline.Stream(source, example, batch_size),

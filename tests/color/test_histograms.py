@@ -1,6 +1,9 @@
 """Histograms of hue and chroma against matplotlib, and NumPy one window at a time."""
 
 import colorsys
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -119,3 +122,31 @@ def test_a_black_picture_gives_numbers_also_compiled(compiled):
     (hue, chroma), shade = all_of(tf.zeros((1, 8, 8, 3)))
     assert np.all(hue[..., 0] == 1) and np.all(chroma[..., 0] == 1)
     assert np.isfinite(shade).all() and np.ptp(shade) < 0.05
+
+
+ON_JAX = """
+import sys
+sys.modules["tensorflow"] = None  # As where it is not installed.
+import numpy as np
+from sslzoo import color
+given = np.load(sys.argv[1])
+hue, chroma = color.hue_chroma(given["rgb"])
+dense, sparse = color.histograms(hue), color.histograms_at(chroma, given["places"])
+shade = color.colour_of(sparse, sparse, given["rgb"][0, 0, :2, 0])
+np.savez(sys.argv[2], dense=dense, sparse=sparse, shade=shade)
+"""
+
+
+def test_on_jax_they_are_the_same(tmp_path):
+    rgb, places = images(), np.array([[[0, 0], [4, 9]]] * 2, "int32")
+    np.savez(tmp_path / "given.npz", rgb=rgb, places=places)
+    paths = [tmp_path / "given.npz", tmp_path / "found.npz"]
+    command = [sys.executable, "-c", ON_JAX, *paths]
+    subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, check=True)
+    found = np.load(paths[1])
+    hue, chroma = color.hue_chroma(rgb)
+    sparse = color.histograms_at(chroma, places)
+    shade = color.colour_of(sparse, sparse, rgb[0, 0, :2, 0])
+    np.testing.assert_allclose(found["dense"], color.histograms(hue), atol=1e-6)
+    np.testing.assert_allclose(found["sparse"], sparse, atol=1e-6)
+    np.testing.assert_allclose(found["shade"], shade, atol=1e-5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sslzoo import backbones
+from sslzoo import backbones, recipe, runner
 from sslzoo.backbones import channels, layers
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.methods import colorization
@@ -296,3 +296,23 @@ def test_the_colours_it_gives_are_at_the_gray_it_sees():
     assert found.shape == (4, 4, 4, 3)
     gray = tf.repeat(tf.reduce_mean(images, -1, keepdims=True), 3, -1)[:, ::8, ::8]
     np.testing.assert_allclose(found, gray, atol=0.02)  # It knows no colour yet.
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        dict(target="regression"),
+        dict(target="bins", rebalance=True, points=0, spacing=8),
+        dict(hypercolumn=False),
+    ],
+    ids=str,
+)
+def test_the_recipe_has_every_colorizer_of_the_study(knobs):
+    path = recipe.find("colorization_alexnet_cifar10")
+    plan = recipe.load(path, **{**recipe.module(path).SMALL, **knobs})
+    method = runner.pretrain(plan)
+    assert all(np.isfinite(w).all() for w in method.get_weights())
+    dims = 1 + 6 + 16 + 24 + 24 + 16 + 256 + 256
+    assert method.head.input_shape[-1] == (dims if knobs.get("hypercolumn", 1) else 256)
+    assert type(method.target).__name__.lower() == knobs.get("target", "histograms")
+    assert (getattr(method.target, "prior", None) is None) != ("rebalance" in knobs)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sslzoo import backbones
+from sslzoo import backbones, recipe, runner
 from sslzoo.augment.patches import Patch
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput, UnknownName
@@ -96,3 +96,16 @@ def test_one_class_or_no_such_feature_is_told():
         make(classes=1)
     with pytest.raises(UnknownName, match="Did you mean 'fc7'"):
         make(feature="fc77")
+
+
+def test_the_recipe_has_the_label_spaces_of_the_study():
+    path = recipe.find("supervised_alexnet_cifar10")
+    knobs = {**recipe.module(path).SMALL, "data": "toyworld:train?count=60&size=32"}
+    knobs["test"] = "toyworld:test?count=12&size=32"
+    for labels, classes in (("", 12), ("E50", 12), ("R5", 5)):
+        method = recipe.load(path, **knobs, labels=labels).method()
+        assert method.classifier.output_shape[-1] == classes
+    plan = recipe.load(path, **knobs, labels="R2", pixels="centred", per_class=1)
+    assert plan.streams.source.count == 12 and runner.pretrain(plan)
+    with pytest.raises(BadInput, match="tree does not cover the labels"):
+        recipe.load(path, **knobs, labels="H2")
