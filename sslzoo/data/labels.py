@@ -93,15 +93,17 @@ def hierarchical(source, tree, count):
     """
     classes = _classes(source)
     _fewer(count, classes, source)
-    groups = cut(_pruned(_read(tree), set(classes)), count)
-    group = {name: i for i, members in enumerate(groups) for name in members}
-    missing = [name for name in classes if name not in group]
+    tree = _pruned(_read(tree), set(classes))
+    known = _names(_branches(tree))
+    missing = [name for name in classes if name not in known]
     if missing:
         raise BadInput(
             f"The tree does not cover the labels of {source.name}: it lacks "
             f"{', '.join(missing[:5])}{' ...' * (len(missing) > 5)}, {len(missing)} of "
             f"{len(classes)} classes. Add them, or leave their images out."
         )
+    groups = cut(tree, count)
+    group = {name: i for i, members in enumerate(groups) for name in members}
     lookup = np.array([group[name] for name in classes])
     names = [", ".join(sorted(members)[:3]) for members in groups]
     names = [f"{i}: {name}" for i, name in enumerate(names)]

@@ -92,6 +92,8 @@ def test_a_tree_that_does_not_cover_the_labels_is_refused():
         " 6 of 10 classes. Add them",
     ):
         labels.hierarchical(source(), tree, 2)
+    with pytest.raises(BadInput, match="lacks a, b, 2 of 2 classes"):
+        labels.hierarchical(source(4, ["a", "b"]), tree, 2)
 
 
 @pytest.mark.parametrize(
