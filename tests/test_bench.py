@@ -14,6 +14,7 @@ SMALLEST = {
     "step": f"{TINY} batch_size=2 turns=1",
     "memory": "image_size=64 batch_size=2 turns=1 steps=1",
     "hypercolumns": "width=0.03125 image_size=64 hidden=8 points=4 draws=2",
+    "color": "images=4 image_size=49 width=0.03125 batch_size=2 turns=1",
     "features": "backbone=resnet18 width=0.0625 stem=small image_size=32 images=3",
     "linear": "rows=60 dimensions=8 classes=3",
     "listing": "cards=3 turns=1",

@@ -142,9 +142,11 @@ def rebalancing(prior, uniform=0.5, empty=False):
 
 def _cell(ab):
     """The number of the grid's point next to each colour."""
-    places = ops.clip(ops.round(ops.convert_to_tensor(ab) / STEP), -REACH, REACH)
-    strides = ops.convert_to_tensor((SIDE, 1), places.dtype)
-    return ops.cast(ops.sum((places + REACH) * strides, axis=-1), "int32")
+    places = ops.round(ops.convert_to_tensor(ab) / STEP)
+    places = ops.minimum(ops.maximum(places, -REACH), REACH)
+    places = ops.cast(places, "int8")  # Of a batch of pictures few copies are made.
+    a, b = (ops.cast(places[..., i], "int16") for i in range(2))
+    return (a + REACH) * SIDE + (b + REACH)
 
 
 @functools.cache
