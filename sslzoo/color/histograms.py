@@ -42,7 +42,7 @@ def histogram_bin(values, bins=HISTOGRAM_BINS):
     return ops.cast(ops.clip(values, 0, bins - 1), "int32")
 
 
-def histograms(values, bins=HISTOGRAM_BINS, window=HISTOGRAM_WINDOW):
+def dense_histograms(values, bins=HISTOGRAM_BINS, window=HISTOGRAM_WINDOW):
     """Of the window around every pixel, `[n, h, w, bins]` of `[n, h, w]`."""
     votes = _votes(histogram_bin(values, bins), bins)
     # "same" takes the mean of what is in the image.

@@ -24,16 +24,19 @@ from sslzoo.errors import BadInput, SslzooError
 from sslzoo.verify import (
     backbones,
     byol,
+    colorization,
     data,
     evaluation,
     losses,
     optim,
     steps,
+    supervised,
     zoo,
 )
 from sslzoo.verify.checking import exact
 
-SUBJECTS = (losses, optim, byol, steps, backbones, data, evaluation, zoo)
+SUBJECTS = (losses, optim, byol, colorization, supervised, steps, backbones)
+SUBJECTS += (data, evaluation, zoo)
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
 
 

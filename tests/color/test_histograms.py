@@ -59,7 +59,7 @@ def test_bins_are_the_floor_and_one_is_of_the_last():
 
 def test_each_window_is_counted_in_the_image_alone():
     values = images()[..., 0]
-    dense = np.asarray(color.histograms(values))
+    dense = np.asarray(color.dense_histograms(values))
     for n, y, x in np.ndindex(2, 9, 11):
         truth = window_by_window(values[n], y, x)
         np.testing.assert_allclose(dense[n, y, x], truth, atol=1e-6)
@@ -69,7 +69,7 @@ def test_at_places_it_is_what_it_is_everywhere():
     values = images()[..., 0]
     places = np.stack(np.mgrid[0:9, 0:11], axis=-1).reshape(1, -1, 2).repeat(2, axis=0)
     sparse = color.histograms_at(values, places.astype("int32"))
-    dense = np.reshape(color.histograms(values), (2, 99, 32))
+    dense = np.reshape(color.dense_histograms(values), (2, 99, 32))
     np.testing.assert_allclose(sparse, dense, atol=1e-6)
 
 
@@ -116,7 +116,7 @@ def test_a_black_picture_gives_numbers_also_compiled(compiled):
     @tf.function(jit_compile=compiled)
     def all_of(rgb):
         hue, chroma = color.hue_chroma(rgb)
-        found = [color.histograms(values) for values in (hue, chroma)]
+        found = [color.dense_histograms(values) for values in (hue, chroma)]
         return found, color.colour_of(*found, tf.reduce_mean(rgb, axis=-1))
 
     (hue, chroma), shade = all_of(tf.zeros((1, 8, 8, 3)))
@@ -131,7 +131,8 @@ import numpy as np
 from sslzoo import color
 given = np.load(sys.argv[1])
 hue, chroma = color.hue_chroma(given["rgb"])
-dense, sparse = color.histograms(hue), color.histograms_at(chroma, given["places"])
+dense = color.dense_histograms(hue)
+sparse = color.histograms_at(chroma, given["places"])
 shade = color.colour_of(sparse, sparse, given["rgb"][0, 0, :2, 0])
 np.savez(sys.argv[2], dense=dense, sparse=sparse, shade=shade)
 """
@@ -147,6 +148,6 @@ def test_on_jax_they_are_the_same(tmp_path):
     hue, chroma = color.hue_chroma(rgb)
     sparse = color.histograms_at(chroma, places)
     shade = color.colour_of(sparse, sparse, rgb[0, 0, :2, 0])
-    np.testing.assert_allclose(found["dense"], color.histograms(hue), atol=1e-6)
+    np.testing.assert_allclose(found["dense"], color.dense_histograms(hue), atol=1e-6)
     np.testing.assert_allclose(found["sparse"], sparse, atol=1e-6)
     np.testing.assert_allclose(found["shade"], shade, atol=1e-5)

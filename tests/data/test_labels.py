@@ -25,6 +25,8 @@ def test_noise_draws_so_many_labels_anew(space, part):
     noisy = labels.spaced(original, space)
     changed = np.mean(noisy.labels != original.labels)
     assert changed == pytest.approx(0.9 * part, abs=0.01)
+    where = np.flatnonzero(noisy.labels != original.labels)
+    assert where.mean() == pytest.approx(5000, rel=0.1)
     drawn = noisy.labels[noisy.labels != original.labels]
     assert np.bincount(drawn, minlength=10).min() > 0.08 * len(drawn)
     assert noisy.classes == original.classes

@@ -106,7 +106,8 @@ def test_what_excites_a_channel_most_comes_first():
     images[4, 4:6, 24:26] = 128
     inputs = keras.Input((None, None, 3))
     ones = dict(kernel_initializer="ones", use_bias=False)
-    x = keras.layers.Conv2D(2, 4, strides=4, name="conv", **ones)(inputs)
+    x = keras.layers.ZeroPadding2D(4)(inputs)
+    x = keras.layers.Conv2D(2, 4, strides=4, name="conv", **ones)(x)
     pooled = keras.layers.GlobalAveragePooling2D()(x)
     net = keras.Model(inputs, {"conv": x, "pooled": pooled})
     found = top_activations.evaluate(net, Arrays(images), 32, "conv", [1], k=2)

@@ -12,13 +12,16 @@ import pytest
 import tensorflow as tf
 
 import sslzoo.methods
-from sslzoo import verify
+from sslzoo import color, verify
 from sslzoo.augment import crops, ops
 from sslzoo.backbones import fold, layers
+from sslzoo.color import histograms
 from sslzoo.data import pipeline
 from sslzoo.evaluation import knn, linear
+from sslzoo.heads import hypercolumns
+from sslzoo.losses import colorization as losses
 from sslzoo.losses import regression
-from sslzoo.methods import base, byol, momentum
+from sslzoo.methods import base, byol, colorization, momentum, supervised
 from sslzoo.optim import decay, lars, schedules, sgd
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo import load
@@ -39,6 +42,39 @@ def counted_from_one(self, step):
 def linear_tau(self):
     done = float(self.optimizer.iterations) / self.steps
     return self.base_tau + (1 - self.base_tau) * done
+
+
+def blue_is_green(rgb):
+    return HUE_CHROMA(np.asarray(rgb)[..., [0, 2, 1]])
+
+
+def rounded(values, bins):
+    return tf.cast(tf.round((bins - 1.5) * values), tf.int32)
+
+
+def cross_entropy(target, logits):
+    return -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
+
+
+def nearest_cell(maps, y, x):
+    return SAMPLED(maps, tf.round(y), tf.round(x))
+
+
+def anywhere(self, seeds, size):
+    return PLACES(self, seeds, size) - self.margin
+
+
+def by_place_in_the_batch(self, batch):
+    return SEEDS_OF(self, {"n": tf.range(len(batch["n"]))})
+
+
+def first_channel(self, images):
+    return images[..., :1]
+
+
+def summed(self, batch, training):
+    loss, accuracy = GUESS(self, batch, training)
+    return 3 * loss, accuracy
 
 
 def softened(self, gradient, variable):
@@ -150,6 +186,9 @@ def nothing_filled(backbone, path):
 
 
 COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
+COLORIZATION, GUESS = colorization.Colorization, supervised.Supervised.guess
+PLACES, SEEDS_OF = COLORIZATION.places, COLORIZATION.seeds
+HUE_CHROMA, SAMPLED = color.hue_chroma, hypercolumns.sampled
 TARGET_OF, PREDICT_FROM = byol.BYOL.target_of, byol.BYOL.predict_from
 FROZEN_COPY, MOVE, ADD_UP = momentum.frozen_copy, momentum.move, base.Method._add_up
 BATCHES, CENTRE, TAPS = pipeline.training_batches, crops.centre_window, inputs.taps
@@ -176,6 +215,14 @@ SABOTEURS = [
     (verify.byol.two_passes, BATCH_NORM, "__defaults__", (0.99, 1e-5)),
     (verify.byol.full_precision_loss, regression, "cosine_distance", in_half_precision),
     (verify.byol.full_precision_loss, byol.BYOL, "predict_from", half_a_prediction),
+    (verify.colorization.hues_and_chromas, color, "hue_chroma", blue_is_green),
+    (verify.colorization.hues_and_chromas, histograms, "histogram_bin", rounded),
+    (verify.colorization.histogram_loss, losses, "kl", cross_entropy),
+    (verify.colorization.few_places, hypercolumns, "sampled", nearest_cell),
+    (verify.colorization.few_places, COLORIZATION, "places", anywhere),
+    (verify.colorization.counters_decide, COLORIZATION, "seeds", by_place_in_the_batch),
+    (verify.colorization.gray_alone, layers.Gray, "call", first_channel),
+    (verify.supervised.softmax_by_hand, supervised.Supervised, "guess", summed),
     (verify.steps.accumulation, base.Method, "_add_up", added_not_averaged),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.9, 1e-3)),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.99, 1e-5)),
