@@ -316,3 +316,39 @@ def test_the_recipe_has_every_colorizer_of_the_study(knobs):
     assert method.head.input_shape[-1] == (dims if knobs.get("hypercolumn", 1) else 256)
     assert type(method.target).__name__.lower() == knobs.get("target", "histograms")
     assert (getattr(method.target, "prior", None) is None) != ("rebalance" in knobs)
+
+
+def test_fit_takes_a_dataset_of_plain_images():
+    images = np.random.default_rng(0).integers(0, 255, (8, 40, 40, 3), "uint8")
+    method = make()
+    before = method.head.get_weights()
+    method.fit(tf.data.Dataset.from_tensor_slices(images).batch(4), verbose=0)
+    assert int(method.optimizer.iterations) == 2
+    assert any((a != b).any() for a, b in zip(before, method.head.get_weights()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [None, Regression(), Bins()], ids=str)
+def test_xla_compiles_the_step_to_the_same_step(target):
+    def after(jit):
+        method = make(target=target, build={"dropout": 0.5}, dropout=0.5)
+        logs = tf.function(method.train_step, jit_compile=jit)(batch())
+        return float(logs["loss"]), method.get_weights()
+
+    (plain, weights), (compiled, same) = after(False), after(True)
+    assert compiled == pytest.approx(plain, rel=1e-4)
+    for one, other in zip(weights, same):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-4)
+
+
+def test_half_precision_keeps_its_loss_and_places_in_full():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        method = make()
+        logs = method.train_step(batch())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = make().train_step(batch())
+    assert float(logs["loss"]) == pytest.approx(float(full["loss"]), rel=0.02)
+    assert method.answers(batch()["image"], None).dtype == tf.float32
+    assert {w.dtype for w in method.trainable_variables} == {"float32"}
