@@ -24,16 +24,21 @@ from sslzoo.errors import BadInput, SslzooError
 from sslzoo.verify import (
     backbones,
     byol,
+    color,
     data,
     evaluation,
     losses,
     optim,
+    split_brain,
     steps,
     zoo,
 )
 from sslzoo.verify.checking import exact
 
-SUBJECTS = (losses, optim, byol, steps, backbones, data, evaluation, zoo)
+SUBJECTS = (
+    *(losses, color, optim, byol, split_brain),
+    *(steps, backbones, data, evaluation, zoo),
+)
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
 
 
