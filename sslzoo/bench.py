@@ -315,6 +315,99 @@ def _one_step(words):
     print(json.dumps({"mebibytes": most, "seconds": seconds}))
 
 
+def hypercolumns(
+    width=1.0,
+    image_size=224,
+    batch_size=1,
+    points=128,
+    spacing=1,
+    hidden=1024,
+    draws=20,
+    turns=1,
+    steps=1,
+):
+    """What a colorizer's step, VGG-16 with hypercolumn, adds to the memory in use.
+
+    Sparse, `points` places of each image; and dense, all places `spacing` pixels apart
+    (1 is all pixels, 4 how the authors test), each in processes of its own. What the
+    networks have for good is not counted; gradients of weights are. And the loss of
+    both with the same weights, before the first step: of the sparse, over `draws` draws
+    of places, the mean and its standard error.
+    """
+    work = dict(width=width, image_size=image_size, batch_size=batch_size, draws=draws)
+    work |= dict(spacing=spacing, hidden=hidden, steps=steps)
+    found = {"dense": [], "sparse": []}
+    for turn in range(turns):
+        for done, (kind, told) in enumerate(found.items()):
+            watch.tell(turn * len(found) + done, turns * len(found))
+            asked = points if kind == "sparse" else 0
+            words = json.dumps({**work, "points": asked})
+            code = "import sys; from sslzoo import bench as b; b._colour(sys.argv[1])"
+            told.append(json.loads(_said(code, words)))
+    result = {
+        f"{kind}_{what}": float(np.median([each[what] for each in told]))
+        for kind, told in found.items()
+        for what in told[0]
+    }
+    del result["dense_loss_error"]
+    for what in ("mebibytes", "seconds"):
+        result[f"part_of_dense_{what}"] = (
+            result[f"sparse_{what}"] / result[f"dense_{what}"]
+        )
+    return result
+
+
+def _colour(words):
+    """Prints, as JSON, a colorizer's loss and what a step takes; like `_one_step`."""
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo.data.toyworld import ToyWorld
+    from sslzoo.methods import colorization
+    from sslzoo.optim import sgd
+
+    said = json.loads(words)
+    keras.utils.set_random_seed(0)
+    method = colorization.Colorization(
+        backbones.build("vgg16", width=said["width"]),
+        None,
+        colorization.HYPERCOLUMNS["vgg16"],
+        points=said["points"],
+        spacing=said["spacing"],
+        hidden=said["hidden"],
+    )
+    method.compile(sgd.SGD(1e-3))
+
+    @tf.function
+    def step(images, n):
+        return method.train_step({"image": images, "n": n})["loss"]
+
+    @tf.function
+    def loss(images, n):
+        seeds = method.seeds({"n": n})
+        return method.loss_of(images, seeds, training=False)
+
+    count = said["batch_size"]
+    world = ToyWorld("test", count, said["image_size"])
+    pictures = [world.read(i, only=("image",))["image"] for i in range(count)]
+    images = tf.constant(np.stack(pictures), tf.float32) / 255
+    n = tf.range(count)
+    start = method.get_weights()
+    step(images[:, :32, :32], n).numpy()
+    before = _mebibytes("VmRSS")
+    step(images, n).numpy()
+    most = _mebibytes("VmHWM") - before
+    method.set_weights(start)
+    draws = said["draws"] if said["points"] else 1
+    losses = [float(loss(images, n + i * count)) for i in range(draws)]
+    seconds = _times(lambda: step(images, n).numpy(), said["steps"], skip=0)
+    result = {"mebibytes": most, "seconds": float(np.median(seconds))}
+    result["loss"] = float(np.mean(losses))
+    result["loss_error"] = float(np.std(losses) / max(draws - 1, 1) ** 0.5)
+    print(json.dumps(result))
+
+
 def _mebibytes(what):
     """Of this process: "VmRSS", what it has in memory; "VmHWM", the most it had."""
     try:
@@ -350,6 +443,46 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
     return {
         "images_per_second": 256 / float(np.median(seconds)),
         "seconds_to_decode_all_once": decoding,
+    }
+
+
+def color(images=256, image_size=180, width=0.25, batch_size=32, turns=5, jit=True):
+    """RGB to Lab to the 313 bins of ab, of every pixel, beside a split-brain step.
+
+    The step is that of an AlexNet of `width`, which turns as many images to Lab itself.
+    And, on Linux, what the bins take of memory, over the size of the planes a and b.
+    """
+    import keras
+    import tensorflow as tf
+
+    from sslzoo import backbones
+    from sslzoo import color as colours
+    from sslzoo.methods import split_brain
+
+    def encode(images):
+        return colours.ab_bin(colours.rgb_to_lab(images)[..., 1:])
+
+    shape = (image_size, image_size, 3)
+    many = tf.random.stateless_uniform((images, *shape), (0, 1))
+    encoded = tf.function(encode, jit_compile=jit)
+    seconds = _times(lambda: encoded(many).numpy(), turns, skip=2)
+    milliseconds = 1000 * float(np.median(seconds)) / images
+
+    net = backbones.build("alexnet", form="split", width=width)
+    method = split_brain.SplitBrain(net, split_brain.example(image_size, image_size))
+    method.compile(keras.optimizers.Adam(1e-4))
+    train = tf.function(method.train_step, jit_compile=jit)
+    batch = {"image": many[:batch_size]}
+    seconds = _times(lambda: train(batch)["loss"].numpy(), turns, skip=2)
+    step = 1000 * float(np.median(seconds)) / min(batch_size, images)
+    memory = {
+        "bins_over_ab": float(_said(BINS, str(images), str(image_size), str(jit)))
+    }
+    return {
+        "milliseconds_per_image": milliseconds,
+        "step_milliseconds_per_image": step,
+        "part_of_step": milliseconds / step,
+        **(memory if LINUX else {}),
     }
 
 
@@ -452,6 +585,22 @@ sslzoo.load("byol_r18w16")
 before = peak()
 model = sslzoo.load(sys.argv[1])
 print(peak() - before)
+"""
+
+
+# What the first few images take for good, such as code, is not counted.
+BINS = """
+import sys, tensorflow as tf
+from sslzoo import bench, color
+count, side, jit = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"
+encoded = tf.function(color.ab_bin, jit_compile=jit)
+encoded(tf.zeros((1, side, side, 2))).numpy()
+ab = tf.fill((count, side, side, 2), 33.0)  # Made without more memory than its own.
+encoded(ab[:1]).numpy()
+before = bench._mebibytes("VmRSS")
+bins = encoded(ab)
+_ = bins[0, 0, 0].numpy()
+print((bench._mebibytes("VmHWM") - before) / (8 * count * side**2 / 2**20))
 """
 
 
@@ -606,7 +755,9 @@ BENCHES = {
     "supervised": supervised,
     "forward": forward,
     "memory": memory,
+    "hypercolumns": hypercolumns,
     "cifar": cifar,
+    "color": color,
     "features": features,
     "linear": linear,
     "load": load,

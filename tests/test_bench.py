@@ -15,6 +15,8 @@ SMALLEST = {
     "forward": f"{TINY} batch_size=2 turns=1",
     "supervised": f"{TINY} batch_size=2 turns=1",
     "memory": "image_size=64 batch_size=2 turns=1 steps=1",
+    "hypercolumns": "width=0.03125 image_size=64 hidden=8 points=4 draws=2",
+    "color": "images=4 image_size=49 width=0.03125 batch_size=2 turns=1",
     "features": "backbone=resnet18 width=0.0625 stem=small image_size=32 images=3",
     "linear": "rows=60 dimensions=8 classes=3",
     "listing": "cards=3 turns=1",
@@ -97,3 +99,14 @@ def test_made_up_features_are_like_those_after_a_relu():
     assert x.shape == (500, 32) and x.min() >= 0 and set(y) == set(range(5))
     again = bench.made_up_features(500, 32, 5)
     assert all(np.array_equal(a, b) for a, b in zip((x, y), again))
+
+
+def test_few_places_take_less_memory_and_have_the_loss_of_all(command):
+    words = "width=0.03125 image_size=96 hidden=64 draws=8 spacing=1".split()
+    code, out, err = command("bench", "hypercolumns", *words, "--json")
+    found = json.loads(out)
+    assert code == 0, err
+    assert found["part_of_dense_mebibytes"] < 0.8
+    noise = found["sparse_loss_error"]
+    assert 0 < noise < 0.1 * found["dense_loss"]
+    assert abs(found["sparse_loss"] - found["dense_loss"]) < 5 * noise

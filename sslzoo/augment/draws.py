@@ -13,6 +13,9 @@ example is drawn at any place of a run at once, and a batch is a loop of singles
 seed once: either for a number or for children.
 """
 
+import math
+import zlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -55,6 +58,23 @@ def coin(seed, probability):
     return uniform(seed) < probability
 
 
+def field(seed, name, shape):
+    """float32 of `[0, 1)` for every place of a tensor, another for each name.
+
+    Args:
+        seed: `[n, 2]`, of examples; it may have been used before.
+        shape: of the tensor, n first; the rest of it is known.
+    """
+    seed = tf.stack([bits(seed), tf.fill(tf.shape(seed)[:1], _crc(name))], axis=-1)
+    place = tf.range(math.prod(shape[1:]), dtype=tf.int64)
+    top = shift(mixed(bits(seed)[:, None], place), 40)
+    return tf.reshape(tf.cast(top, tf.float32) * 2**-24, (-1, *shape[1:]))
+
+
+def _crc(name):
+    return np.int64(zlib.crc32(name.encode()))
+
+
 def permutation(seed, k):
     """The numbers 0 ... k - 1 in a random order, int64 `[..., k]`.
 
@@ -72,10 +92,15 @@ def bits(seed):
     """64 random bits, int64 `[...]`."""
     seed = np.asarray(seed, np.int64) if in_numpy(seed) else seed
     # Slices, not entries: NumPy warns when a scalar wraps, and is silent for arrays.
-    z = seed[..., :1] * A + seed[..., 1:] * B
+    return mixed(seed[..., :1], seed[..., 1:])[..., 0]
+
+
+def mixed(first, second):
+    """The bits of each pair."""
+    z = first * A + second * B
     z = (z ^ shift(z, 30)) * C
     z = (z ^ shift(z, 27)) * D
-    return (z ^ shift(z, 31))[..., 0]
+    return z ^ shift(z, 31)
 
 
 def shift(z, places):

@@ -11,6 +11,7 @@ from sslzoo.backbones import (
     resnet_slim,
     resnet_v2,
     revnet,
+    split,
     tiny,
     vgg,
 )
@@ -26,6 +27,7 @@ BUILDERS = {
         f"resnet{depth}": functools.partial(resnet.resnet, depth)
         for depth in resnet.UNITS
     },
+    "split": split.split,
     "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
     "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
     "revnet50": revnet.revnet,

@@ -48,6 +48,7 @@ class Geometry:
     pool5_stride: int
     fc6: str  # padding
     fc6_dilation: int
+    conv1_stride: int = 4
 
 
 GEOMETRIES = {
@@ -56,6 +57,9 @@ GEOMETRIES = {
     # Split-brain, Table 6: 180 pixels -> 12 x 12. Cell (i, j) of all from pool2 on is
     # centred on pixel (16 i, 16 j). A stride less is a dilation more.
     "dense": Geometry("symmetric", 1, 1, "symmetric", 2),
+    # Ours, for small images: half the strides of "dense". 32 pixels -> 5 x 5, cell
+    # (i, j) centred on pixel (8 i, 8 j).
+    "small": Geometry("symmetric", 1, 1, "symmetric", 1, conv1_stride=2),
     # Larsson's TensorFlow code on images of any size: 224 pixels -> 7 x 7. How it pads
     # its pools is not known.
     "same": Geometry("same", "same", 2, "same", 1),
@@ -162,7 +166,7 @@ def alexnet(
     x = layers.pixels(images, form.pixels)
     if form.data_lab:
         x = fold.Affine(name="data_lab")(x)
-    features = {"conv1": stems(form, x, how.conv1)}
+    features = {"conv1": stems(form, x, how.conv1, how.conv1_stride)}
     x = lrn(form, features["conv1"], "norm1")
     x = features["pool1"] = layers.max_pool(x, how.pool, name="pool1")
     x = features["conv2"] = conv(form, x, "conv2")
@@ -190,12 +194,12 @@ def _cells(size):
     return n
 
 
-def stems(form, x, padding):
+def stems(form, x, padding, stride):
     """conv1; of the split layout two: one sees the first channel, one the rest.
 
     Unless there is but one channel, which then both see.
     """
-    how = dict(stride=4, padding=padding)
+    how = dict(stride=stride, padding=padding)
     if form.layout != "split" or x.shape[-1] == 1:
         return conv(form, x, "conv1", **how)
     parts = {"first": (0, 1), "rest": (1, x.shape[-1])}
@@ -249,7 +253,7 @@ def lrn(form, x, name):
 
 
 def dropped(form, x, name):
-    return keras.layers.Dropout(form.dropout, name=name)(x) if form.dropout else x
+    return layers.Dropout(form.dropout, name=name)(x) if form.dropout else x
 
 
 def carry(sources, target):
@@ -293,6 +297,31 @@ def carry(sources, target):
             mine, blocks = blocks[: layer.groups], blocks[layer.groups :]
             shift, shifts = shifts[: layer.groups], shifts[layer.groups :]
             _set(layer, mine, shift, target)
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Evaluated:
+    """What is evaluated of a pretrained AlexNet, `Evaluated(...)(net)`: see `carry`.
+
+    Args:
+        options: of `alexnet`; its form is "evaluation" unless they name another.
+    """
+
+    def __init__(self, **options):
+        self.options = {"form": "evaluation", **options}
+
+    def __call__(self, net):
+        target = alexnet(**self.options)
+        target.made_by = {"builder": "alexnet", "options": self.options}
+        carry(net, target)
+        return target
+
+    def get_config(self):
+        return self.options
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
 
 def _has(kind, model):

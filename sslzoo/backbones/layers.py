@@ -1,5 +1,7 @@
 """Layers that backbones and heads share, in Keras alone: any backend runs them."""
 
+import contextlib
+import contextvars
 import math
 import numbers
 
@@ -112,6 +114,38 @@ def _among_replicas():
 
     context = tf.distribute.get_replica_context()
     return context if context and context.num_replicas_in_sync > 1 else None
+
+
+DRAWN_BY = contextvars.ContextVar("drawn_by", default=None)
+
+
+@contextlib.contextmanager
+def drawn_by(draw):
+    """A block in which dropout is decided by `draw(name, shape)`, uniform in [0, 1).
+
+    So what a step drops may be a function of its examples alone: the same after a
+    resume, and however many replicas share the batch.
+    """
+    token = DRAWN_BY.set(draw)
+    try:
+        yield
+    finally:
+        DRAWN_BY.reset(token)
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Dropout(keras.layers.Dropout):
+    """In training zero with probability `rate`, else x / (1 - rate).
+
+    Keras' own, but in a block of `drawn_by`, where it has no state.
+    """
+
+    def call(self, inputs, training=False):
+        draw = DRAWN_BY.get()
+        if draw is None or not training or not self.rate:
+            return super().call(inputs, training=training)
+        kept = draw(self.name, inputs.shape) >= self.rate
+        return ops.where(kept, inputs / (1 - self.rate), ops.zeros_like(inputs))
 
 
 @keras.saving.register_keras_serializable("sslzoo")

@@ -71,7 +71,7 @@ def vgg16(
     wide = layers.channels_of(WIDE, width)
     for title, size, padding in (("fc6", 7, fc6), ("fc7", 1, "same")):
         x = layer(x, wide, size, title, padding)
-        x = keras.layers.Dropout(dropout, name=f"{title}_dropout")(x)
+        x = layers.Dropout(dropout, name=f"{title}_dropout")(x)
         features[title] = x
     features["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(images, features, name=name or "vgg16")

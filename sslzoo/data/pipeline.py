@@ -92,6 +92,13 @@ def training_batches(
     return batches.map(_with_shape(share)).prefetch(2)
 
 
+def first(stream, count, seed=0):
+    """The batch of the first `count` examples that a run of this seed shows."""
+    count = min(count, stream.source.count)
+    stream = dataclasses.replace(stream, batch_size=count, augment="host")
+    return next(iter(training_batches(stream, seed=seed)))
+
+
 def _maker(stream, uses, seed):
     """Counters, `[]` or `[n]`, to the examples they stand for."""
     source, example = stream.source, stream.example

@@ -9,6 +9,7 @@ where there is one. It is plain Python, safe to call from many threads.
     folder:PATH?labels=no   the same, whatever its folders mean
     tfds:NAME/SPLIT         any dataset of tensorflow-datasets
     toyworld:SPLIT?count=&size=&seed=
+    rgbd:FILE?every=        colour and depth of one .npz file, or of rgbd:toyworld:...
     synthetic:N             noise, for tests and for timing
     SPEC+SPEC               one after the other
 """
@@ -389,6 +390,16 @@ def toyworld(argument):
     return ToyWorld(split or "train", **options)
 
 
+def rgbd(argument):
+    from sslzoo.data import rgbd  # Here, since it is made of sources too.
+
+    if argument.partition(":")[0] == "toyworld":
+        return rgbd.RGBD(from_spec(argument), f"rgbd:{argument}")
+    path, options = _options(argument, ("every",), "rgbd")
+    every = _number(options.get("every", "2"), "every")
+    return rgbd.RGBD(rgbd.Frames(existing(path)), f"rgbd:{argument}", every)
+
+
 def synthetic(argument):
     count = _number(argument, "synthetic")
     if count < 1:
@@ -425,5 +436,6 @@ KINDS = {
     "npz": npz,
     "tfds": tfds,
     "toyworld": toyworld,
+    "rgbd": rgbd,
     "synthetic": synthetic,
 }

@@ -68,6 +68,15 @@ KNOWN = {
             "on the whole of it, nor on ImageNet.",
         ),
     ),
+    "rgbd:nyu_depth_sample.npz": Terms(
+        "NYU Depth v2 (120 of its frames)",
+        "none published; offered for research, cite Silberman et al. 2012",
+        "Apache-2.0",
+        (
+            "It has seen 120 photographs of rooms, whose depth is told in steps of "
+            "4 cm: it is not for outdoors, and its scores are not results on NYUD.",
+        ),
+    ),
     "tfds:cifar10": CIFAR10,
     "tfds:imagenette": IMAGENETTE,
     "tfds:imagenet2012": Terms("ImageNet", "non-commercial research and education"),
@@ -99,7 +108,11 @@ def _parts(spec):
     kind, _, rest = spec.partition(":")
     if kind == "toyworld":
         return ("" if "+" in rest else kind), rest.partition("?")[0]
-    if kind == "npz":
+    if kind == "rgbd" and rest.startswith("toyworld"):
+        return _parts(rest)
+    if kind == "rgbd":
+        rest = rest.partition("?")[0]
+    if kind in ("npz", "rgbd"):
         path, _, split = rest.partition("#")
         name = re.split(r"[/\\]", path)[-1]
     else:

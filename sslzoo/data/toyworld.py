@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 
+from sslzoo import color
 from sslzoo.data import toyscene
 from sslzoo.data.base import Source, inside, sha256
 from sslzoo.errors import BadInput, UnknownName, nearest
@@ -42,6 +43,7 @@ class ToyWorld(Source):
 
     classes = tuple(kind.name for kind in toyscene.KINDS)
     uniform = True
+    down = (0.0, 1.0, 0.0)  # the direction of gravity: the camera looks level
 
     def __init__(self, split="train", count=4096, size=64, seed=0):
         if split not in SPLITS:
@@ -91,6 +93,12 @@ class ToyWorld(Source):
     def scene(self, index):
         """The `toyscene.Scene` of an item, before it is painted."""
         return toyscene.compose(self._generator(index, 0))
+
+    def camera(self, index):
+        """The `color.Camera` of an item; its horizon is not in the middle."""
+        scene, side = self.scene(index), self.side
+        centre = (side / 2 + 0.5, side * scene.horizon + 0.5)  # The first pixel is 1.
+        return color.Camera((side * scene.focal,) * 2, centre)
 
     def read(self, index, window=None, smallest=None, only=None):
         """The item at `index`, as NumPy arrays.

@@ -3,7 +3,10 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
+
+from sslzoo.errors import BadInput
 
 
 @keras.saving.register_keras_serializable("sslzoo")
@@ -29,3 +32,35 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Drops(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that drops at some steps, as Caffe's "multistep".
+
+    rate(k) = rate * factor ^ (how many of `at` are <= k)
+    """
+
+    def __init__(self, rate, at, factor=0.1):
+        self.rate, self.at, self.factor = float(rate), [*map(int, at)], float(factor)
+
+    def __call__(self, step):
+        dropped = ops.cast(step, "float32") >= np.array(self.at, "float32")
+        return self.rate * self.factor ** ops.sum(ops.cast(dropped, "float32"))
+
+    def get_config(self):
+        return {"rate": self.rate, "at": self.at, "factor": self.factor}
+
+
+def drops(rate, parts, steps, factor=0.1):
+    """`Drops` of a run of so many steps, after parts of it: "0.5,0.75"; "" never."""
+    try:
+        after = [float(part) for part in parts.split(",") if part]
+    except ValueError:
+        after = [-1]
+    if not all(0 < part < 1 for part in after):
+        raise BadInput(
+            f"drops={parts}: give parts of the run by commas, between 0 and 1, such as "
+            "0.5,0.75."
+        )
+    return Drops(rate, [math.ceil(part * steps) for part in after], factor)

@@ -24,16 +24,23 @@ from sslzoo.errors import BadInput, SslzooError
 from sslzoo.verify import (
     backbones,
     byol,
+    color,
+    colorization,
     data,
     evaluation,
     losses,
     optim,
+    split_brain,
     steps,
+    supervised,
     zoo,
 )
 from sslzoo.verify.checking import exact
 
-SUBJECTS = (losses, optim, byol, steps, backbones, data, evaluation, zoo)
+SUBJECTS = (
+    *(losses, color, optim, byol, split_brain, colorization, supervised),
+    *(steps, backbones, data, evaluation, zoo),
+)
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
 
 

@@ -108,3 +108,16 @@ def test_the_24_orders_of_four_are_equally_frequent():
 def test_seeds_of_one_family_are_all_different():
     child = [draws.split(seed, 4) for seed in SEEDS]
     assert len({tuple(seed) for seeds in child for seed in seeds}) == 4 * len(SEEDS)
+
+
+def test_a_field_is_uniform_and_another_for_each_name_and_example():
+    seeds = tf.stack([tf.zeros(50, tf.int64), tf.range(50, dtype=tf.int64)], axis=-1)
+    one = draws.field(seeds, "drop6", (None, 20, 30)).numpy()
+    assert one.shape == (50, 20, 30) and one.min() >= 0 and one.max() < 1
+    counts = np.histogram(one, 20, (0, 1))[0]
+    assert np.sum((counts - 1500) ** 2 / 1500) < 19 + 5 * np.sqrt(38)
+    other = draws.field(seeds, "drop7", (None, 20, 30)).numpy()
+    for a, b in ((one, other), (one[:-1], one[1:]), (one[..., 1:], one[..., :-1])):
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.03
+    part = draws.field(seeds[7:9], "drop6", (None, 20, 30))
+    np.testing.assert_array_equal(part, one[7:9])

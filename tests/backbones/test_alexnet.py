@@ -186,14 +186,17 @@ def padded(x, before, behind, value=0.0):
     return np.pad(x, sides, constant_values=value)
 
 
-def written_out(net, x, conv1=0, pool=0, stride5=2, fc6=0, dilation=1, groups=()):
+def written_out(
+    net, x, conv1=0, pool=0, stride5=2, fc6=0, dilation=1, groups=(), stride1=4
+):
     """{name: features} by the weights of `net` of what conv1 is shown."""
     known = {weight.path: np.asarray(weight, "float64") for weight in net.weights}
     has_lrn = any(isinstance(layer, layers.LRN) for layer in net.layers)
 
     def conv(x, name, stride=1, pad=0, dilation=1):
         kernel, parts = known[f"{name}/kernel"], 2 if name in groups else 1
-        seen = windows(padded(x, pad, pad), len(kernel), stride, dilation)
+        sides = pad if isinstance(pad, tuple) else (pad, pad)
+        seen = windows(padded(x, *sides), len(kernel), stride, dilation)
         pairs = zip(np.split(seen, parts, axis=3), np.split(kernel, parts, axis=-1))
         each = [np.tensordot(a, b, [(3, 4, 5), (2, 0, 1)]) for a, b in pairs]
         y = np.concatenate(each, axis=-1) + known[f"{name}/bias"]
@@ -213,7 +216,7 @@ def written_out(net, x, conv1=0, pool=0, stride5=2, fc6=0, dilation=1, groups=()
         x = padded(x, pool, behind, -np.inf)
         return windows(x, 3, stride).max((4, 5))
 
-    y, how = {}, dict(stride=4, pad=conv1)
+    y, how = {}, dict(stride=stride1, pad=conv1)
     if "conv1_first/kernel" in known:
         stems = [conv(x[..., :1], "conv1_first", **how)]
         stems += [conv(x[..., 1:], "conv1_rest", **how)]
@@ -236,6 +239,7 @@ def written_out(net, x, conv1=0, pool=0, stride5=2, fc6=0, dilation=1, groups=()
 TWO = ("conv2", "conv4", "conv5")
 ALL = (*TWO, "conv3", "fc6", "fc7")
 DENSE = dict(conv1=5, pool=1, stride5=1, fc6=5, dilation=2)
+SMALL = dict(conv1=5, pool=1, stride5=1, fc6=(2, 3), stride1=2)
 
 
 def lab(images):
@@ -269,6 +273,7 @@ GRAY = dict(scale=3)
         ("original", dict(size=0), 244, bytes_around_a_mean, dict(groups=TWO)),
         ("split", {}, 180, lab, dict(DENSE, groups=ALL)),
         ("split", {}, 97, lab, dict(DENSE, groups=ALL)),
+        ("split", dict(geometry="small"), 32, lab, dict(SMALL, groups=ALL)),
         ("split", dict(pixels="l"), 64, light, dict(DENSE, groups=ALL)),
         ("half", dict(pixels="ab"), 70, colour, DENSE),
         ("single", dict(pixels="l"), 70, light, dict(DENSE, groups=TWO)),

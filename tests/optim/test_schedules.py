@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sslzoo.optim.schedules import WarmupCosine
+from sslzoo.errors import BadInput
+from sslzoo.optim.schedules import WarmupCosine, drops
 
 # Sheet, section 1.1: 1000 and 300 epochs at a batch of 4096; 1000 of Imagenette.
 VECTORS = {
@@ -37,3 +38,27 @@ def test_without_warm_up_it_starts_at_the_peak():
 def test_it_reads_back_from_its_config():
     config = WarmupCosine(0.5, 10, 2).get_config()
     assert WarmupCosine.from_config(config).get_config() == config
+
+
+def test_the_rate_drops_at_its_steps_as_in_caffe():
+    """The authors' VGG-16: a tenth at 1.0, 1.5 and 1.75 of 2.0 million steps."""
+    schedule = drops(1e-3, "0.5,0.75,0.875", 2_000_000)
+    assert schedule.at == [1_000_000, 1_500_000, 1_750_000]
+    for step, rate in {
+        0: 1e-3,
+        999_999: 1e-3,
+        1_000_000: 1e-4,
+        1_499_999: 1e-4,
+        1_500_000: 1e-5,
+        1_999_999: 1e-6,
+    }.items():
+        np.testing.assert_allclose(schedule(step), rate, rtol=1e-5)
+    assert float(drops(0.5, "", 10)(9)) == 0.5
+    config = schedule.get_config()
+    assert type(schedule).from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("parts", ["half", "0.5,2", "0"])
+def test_drops_that_are_no_parts_of_a_run_are_told(parts):
+    with pytest.raises(BadInput, match="give parts of the run by commas"):
+        drops(1e-3, parts, 100)

@@ -7,18 +7,29 @@ import importlib
 import inspect
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import sslzoo.methods
-from sslzoo import verify
+from sslzoo import color, verify
 from sslzoo.augment import crops, ops
 from sslzoo.backbones import fold, layers
+from sslzoo.color import histograms
 from sslzoo.data import pipeline
 from sslzoo.evaluation import knn, linear
-from sslzoo.losses import regression
-from sslzoo.methods import base, byol, momentum
+from sslzoo.heads import hypercolumns
+from sslzoo.losses import classification, regression
+from sslzoo.losses import colorization as losses
+from sslzoo.methods import (
+    base,
+    byol,
+    colorization,
+    momentum,
+    split_brain,
+    supervised,
+)
 from sslzoo.optim import decay, lars, schedules, sgd
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo import load
@@ -39,6 +50,39 @@ def counted_from_one(self, step):
 def linear_tau(self):
     done = float(self.optimizer.iterations) / self.steps
     return self.base_tau + (1 - self.base_tau) * done
+
+
+def blue_is_green(rgb):
+    return HUE_CHROMA(np.asarray(rgb)[..., [0, 2, 1]])
+
+
+def rounded(values, bins):
+    return tf.cast(tf.round((bins - 1.5) * values), tf.int32)
+
+
+def cross_entropy(target, logits):
+    return -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
+
+
+def nearest_cell(maps, y, x):
+    return SAMPLED(maps, tf.round(y), tf.round(x))
+
+
+def anywhere(self, seeds, size):
+    return PLACES(self, seeds, size) - self.margin
+
+
+def by_place_in_the_batch(self, batch):
+    return SEEDS_OF(self, {"n": tf.range(len(batch["n"]))})
+
+
+def first_channel(self, images):
+    return images[..., :1]
+
+
+def summed(self, batch, training):
+    loss, accuracy = CLASSIFIED(self, batch, training)
+    return 3 * loss, accuracy
 
 
 def softened(self, gradient, variable):
@@ -145,19 +189,85 @@ def without_the_mean(norm):
     return a, 0 * b
 
 
+def bins_of_the_cell_beside(ab):
+    return CELL(ab) + 1
+
+
+def bins_of_one(light):
+    return tf.cast(tf.minimum(light, 49), tf.int32)
+
+
+def flatter(ab, nearest=5, sigma=5.0):
+    return SOFT(ab, nearest, 2 * sigma)
+
+
+def without_half(prediction, target, known=None):
+    return 2 * HALF_SQUARES(prediction, target, known)
+
+
+def one_class_at_most(logits, bins, weights=None, counts=None):
+    return CROSS_ENTROPY(logits, bins if weights is None else bins[..., 0])
+
+
+def up_side_down(depth, camera, measured=None, down=None):
+    return HHA(depth, camera, measured, -down)
+
+
+def leaking(self, colours, shown, batch, training):
+    return colours
+
+
+def mixed(self, top):
+    trunk = BEHIND(self, top)
+    cells = trunk.output + keras.ops.flip(trunk.output, -1)
+    return keras.Model(trunk.input, cells)
+
+
+def averaged(self, batch, training):
+    loss, told = GUESS(self, batch, training)
+    return loss / 2, told
+
+
+def dropped_by_place(self, n, colours):
+    return KEPT(self, tf.range(len(n), dtype=n.dtype), colours)
+
+
 def nothing_filled(backbone, path):
     pass
 
 
 COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
+COLORIZATION, CLASSIFIED = colorization.Colorization, supervised.Supervised.guess
+PLACES, SEEDS_OF = COLORIZATION.places, COLORIZATION.seeds
+HUE_CHROMA, SAMPLED = color.hue_chroma, hypercolumns.sampled
 TARGET_OF, PREDICT_FROM = byol.BYOL.target_of, byol.BYOL.predict_from
 FROZEN_COPY, MOVE, ADD_UP = momentum.frozen_copy, momentum.move, base.Method._add_up
 BATCHES, CENTRE, TAPS = pipeline.training_batches, crops.centre_window, inputs.taps
 NEAREST, FIT, LINE = knn.predict, linear.fit, fold._line
+CELL, SOFT, HHA = color.bins._cell, color.soft_ab_bins, color.hha
+HALF_SQUARES = regression.half_squares
+CROSS_ENTROPY = classification.cross_entropy
+BEHIND, GUESS = split_brain.SplitBrain.behind_colours, split_brain.SplitBrain.guess
+KEPT = split_brain.SplitBrain.kept
 BATCH_NORM = layers.BatchNorm.__init__
+
+SPLIT = split_brain.SplitBrain
 
 SABOTEURS = [
     (verify.losses.loss_values, regression, "cosine_distance", halved),
+    (verify.color.lab_values, color.spaces, "rgb_to_linear", lambda rgb: rgb**2.2),
+    (verify.color.colour_bins, color.bins, "_cell", bins_of_the_cell_beside),
+    (verify.color.colour_bins, color, "l_bin", bins_of_one),
+    (verify.color.colour_bins, color, "soft_ab_bins", flatter),
+    (verify.color.bin_losses, regression, "half_squares", without_half),
+    (verify.color.bin_losses, classification, "cross_entropy", one_class_at_most),
+    (verify.color.depth_as_hha, color, "hha", up_side_down),
+    (verify.color.depth_as_hha, color.depth, "NEAREST", 1000.0),
+    (verify.split_brain.knows_nothing_at_first, SPLIT, "guess", averaged),
+    (verify.split_brain.halves_apart, SPLIT, "behind_colours", mixed),
+    (verify.split_brain.weighs_by_lambda, SPLIT, "guess", averaged),
+    (verify.split_brain.drops_by_the_counters, SPLIT, "visible", leaking),
+    (verify.split_brain.drops_by_the_counters, SPLIT, "kept", dropped_by_place),
     (verify.optim.learning_rates, schedules.WarmupCosine, "__call__", counted_from_one),
     (verify.byol.taus, byol.BYOL, "tau", linear_tau),
     (verify.optim.lars_by_hand, lars.LARS, "direction", softened),
@@ -176,6 +286,14 @@ SABOTEURS = [
     (verify.byol.two_passes, BATCH_NORM, "__defaults__", (0.99, 1e-5)),
     (verify.byol.full_precision_loss, regression, "cosine_distance", in_half_precision),
     (verify.byol.full_precision_loss, byol.BYOL, "predict_from", half_a_prediction),
+    (verify.colorization.hues_and_chromas, color, "hue_chroma", blue_is_green),
+    (verify.colorization.hues_and_chromas, histograms, "histogram_bin", rounded),
+    (verify.colorization.histogram_loss, losses, "kl", cross_entropy),
+    (verify.colorization.few_places, hypercolumns, "sampled", nearest_cell),
+    (verify.colorization.few_places, COLORIZATION, "places", anywhere),
+    (verify.colorization.counters_decide, COLORIZATION, "seeds", by_place_in_the_batch),
+    (verify.colorization.gray_alone, layers.Gray, "call", first_channel),
+    (verify.supervised.softmax_by_hand, supervised.Supervised, "guess", summed),
     (verify.steps.accumulation, base.Method, "_add_up", added_not_averaged),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.9, 1e-3)),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.99, 1e-5)),

@@ -1,0 +1,414 @@
+"""Split-Brain Autoencoders (Zhang et al., 2017), arXiv:1611.09842, and all their rows.
+
+Half a network sees L and says what a and b are, the other half sees a and b and says
+what L is. Neither has anything of the other; their features stand side by side:
+
+    X1 = L, X2 = ab,   F = {F1, F2},   loss = l(F1(X1), X2) + l(F2(X2), X1)
+
+    reg: l = 1/2 |x - y|^2            cl: l = -log p(bin of x), 313 of ab, 50 of L
+
+each the mean over cells and images. `ROWS` has this and what the paper compares it
+with, among them one network that learns both ways (its equations 4 and 5):
+
+    loss = l(F(X1), X2) + l(F(X2), X1)
+    loss = lambda l(F(X1), X2) + lambda l(F(X2), X1) + (1 - 2 lambda) l(F(X), X)
+
+and networks of depth. Batch: {"image"}, `[n, size, size, 3]`, RGB in [0, 1]; and "hha",
+of the same shape, see `color.hha`, where there is depth.
+
+The authors never published how they trained. What paper and sheet leave open are
+settings here: where a cell's colour is taken, the unit of regression, what drop50
+drops, whether equation 4 says what it is not asked.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from sslzoo import color
+from sslzoo.augment import crops, draws
+from sslzoo.augment import ops as augment
+from sslzoo.backbones import layers
+from sslzoo.errors import BadInput
+from sslzoo.heads import maps
+from sslzoo.losses.classification import cross_entropy
+from sslzoo.losses.regression import half_squares
+from sslzoo.methods.base import Method
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What is asked of a network: `of` which of its channels, and how it is scored."""
+
+    target: str  # "L", "ab", "Lab" or "HHA"
+    loss: str  # "cl" or "reg"
+    of: str = "all"  # or "first", or "rest": a half
+    weight: float = 1.0
+
+    @property
+    def name(self):
+        return f"{self.target}_{self.loss}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """One way of an image through the network: what of it is `shown`, what is asked."""
+
+    shown: str  # "all", or "L" or "ab" with zeros for the rest, or "dropped"
+    asked: tuple[Answer, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    sees: str  # what the backbone takes of an image: "Lab", "L", "ab", "RGB" or "HHA"
+    passes: tuple[Pass, ...]
+    shared: bool = False  # one head of L, a and b says all
+
+
+def rows(ab, light, mix):
+    """Every row of the paper by its name.
+
+    Args:
+        ab, light: the loss of ab and of L, "cl" or "reg", where the row leaves it open.
+        mix: lambda.
+    """
+
+    def one(sees, *asked, shown="all"):
+        return Row(sees, (Pass(shown, asked),))
+
+    both = (Pass("L", (Answer("ab", "reg"),)), Pass("ab", (Answer("L", "reg"),)))
+    every = (
+        Pass("L", (Answer("ab", "reg", weight=mix),)),
+        Pass("ab", (Answer("L", "reg", weight=mix),)),
+        Pass("all", (Answer("Lab", "reg", weight=1 - 2 * mix),)),
+    )
+    return {
+        "split": one("Lab", Answer("ab", ab, "first"), Answer("L", light, "rest")),
+        "ensemble": one("L", Answer("ab", "cl", "first"), Answer("ab", "reg", "rest")),
+        "L_ab": one("L", Answer("ab", ab)),
+        "ab_L": one("ab", Answer("L", light)),
+        "Lab_Lab": one("Lab", Answer("Lab", "reg")),
+        "drop50": one("Lab", Answer("Lab", "reg"), shown="dropped"),
+        "equation4": Row("Lab", both, shared=True),
+        "equation5": Row("Lab", every, shared=True),
+        "RGB_HHA": one("RGB", Answer("HHA", "reg")),
+        # So that both branches send gradients of one size into pool5.
+        "HHA_Lab": one("HHA", Answer("L", "reg"), Answer("ab", "cl", weight=200.0)),
+    }
+
+
+ROWS = tuple(rows("cl", "cl", 1 / 3))
+
+
+def sees(row):
+    """What the backbone of a row takes of an image, as `layers.pixels` calls it."""
+    layers.known(row, ROWS, "row")
+    return rows("cl", "cl", 1 / 3)[row].sees.lower()
+
+
+OUTPUTS = {"L": 1, "ab": 2, "Lab": 3, "HHA": 3}
+BINS = {"L": len(color.L_BINS), "ab": len(color.AB_BINS)}
+# Of NYU Depth v2, in the loaders of FCN: 0 to 255.
+HHA_MEAN = (132.431, 94.076, 118.477)
+
+
+def example(size=180, stored=256):
+    """A random window of `size` pixels of an image stretched to `stored`, mirrored."""
+    return Windows(size, stored)
+
+
+class SplitBrain(Method):
+    """Pretrains `backbone` by what one part of an image says of another.
+
+    Args:
+        backbone: takes what the row sees, of "pixels" "lab", "l" or "ab"; of the row
+            "split" its halves must be apart, as alexnet(form="split") and `split` are.
+        example: what the network is shown; see `example` above.
+        row: of `ROWS`.
+        ab, light: the loss of ab and of L, "cl" or "reg", where the row leaves it open.
+        mix: lambda of equation 5.
+        top: the feature that answers are read from; "HHA_Lab" has two branches on it.
+        stride: pixels from cell to cell of it: cell (i, j) is asked what is at pixel
+            (stride i, stride j), the last pixel at most. 0: at a smaller picture of
+            as many pixels as there are cells, its own made by means.
+        unit: of the numbers that regression is of; 1 is L, a, b and 0 to 255 of HHA,
+            which the weight 200 in the paper fits.
+        drop: what drop50 drops: each "element", or "pixel".
+        keep_scale: whether what is left is doubled, as Caffe's dropout does.
+        literal: whether equation 4's output is held to 0 in the channels that were
+            shown, as its formula read to the letter has it.
+        hidden: channels of a branch's layers.
+        evaluated: (backbone) -> the model that is exported, as `alexnet.Evaluated`;
+            None: the backbone.
+    """
+
+    citation = """@inproceedings{zhang2017splitbrain,
+  title = {Split-Brain Autoencoders: Unsupervised Learning by Cross-Channel Prediction},
+  author = {Zhang, Richard and Isola, Phillip and Efros, Alexei A.},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+  year = {2017}
+}"""
+    figures = (
+        {
+            "setting": "AlexNet, ImageNet",
+            "data": "ImageNet, validation",
+            "protocol": "linear on conv3, about 9000 numbers",
+            "value": 0.354,
+            "source": "Zhang et al. 2017, Table 2",
+        },
+        {
+            "setting": "AlexNet, ImageNet",
+            "data": "Places205, validation",
+            "protocol": "linear on conv4, about 9000 numbers",
+            "value": 0.341,
+            "source": "Zhang et al. 2017, Table 3",
+        },
+    )
+
+    def __init__(
+        self,
+        backbone,
+        example,
+        row="split",
+        ab="cl",
+        light="cl",
+        mix=1 / 3,
+        top="fc7",
+        stride=16,
+        unit=1.0,
+        drop="element",
+        keep_scale=True,
+        literal=False,
+        hidden=512,
+        evaluated=None,
+    ):
+        layers.known(row, ROWS, "row")
+        layers.known(ab, ("cl", "reg"), "ab")
+        layers.known(light, ("cl", "reg"), "light")
+        layers.known(drop, ("element", "pixel"), "drop")
+        layers.known(top, backbone.output, "top")
+        self.row = rows(ab, light, mix)[row]
+        every = [answer for one in self.row.passes for answer in one.asked]
+        right = [f"{answer.name}_right" for answer in every if answer.loss == "cl"]
+        self.meters = ("loss", *(answer.name for answer in every), *right)
+        self.uses = ("hha",) if "HHA" in row else ()
+        super().__init__(backbone, example, name="split_brain")
+        self.stride, self.unit, self.literal = stride, unit, literal
+        self.drop, self.keep_scale, self.evaluated = drop, keep_scale, evaluated
+
+        self.trunk = self.behind_colours(top)
+        channels = backbone.output[top].shape[-1]
+        if row == "split":
+            self.check_apart()
+        if self.row.shared:
+            self.heads = {"all": maps.answers(channels, 3, "Lab")}
+        else:
+            self.heads = {
+                answer.name: self.head(answer, channels, hidden) for answer in every
+            }
+
+    def behind_colours(self, top):
+        """The backbone up to `top`, of the colours that it is to see."""
+        lab = [x for x in self.backbone.layers if isinstance(x, layers.Lab)]
+        self.lab = lab[0] if lab else None
+        found = self.lab.part if lab else "RGB"
+        wanted = "RGB" if self.row.sees == "HHA" else self.row.sees
+        if found != wanted:
+            pixels = "centred" if wanted == "RGB" else wanted.lower()
+            raise BadInput(
+                f"{self.backbone.name} sees {found}, and this row is of a network that "
+                f"sees {wanted}: else it might be shown what it is asked. Build it "
+                f'with pixels="{pixels}".'
+            )
+        first = self.lab.output if lab else self.backbone.input
+        return keras.Model(first, self.backbone.output[top], name="trunk")
+
+    def check_apart(self):
+        """Raises where what the first half says changes with a and b."""
+        side = self.backbone.input_shape[1] or 64
+        noise = np.random.default_rng(0).normal(0, 20, (1, side, side, 3))
+        gray = noise * [1, 0, 0]
+        seen, other = (self.trunk(x.astype("float32")) for x in (noise, gray))
+        if np.any(ops.convert_to_numpy(half(seen, "first") != half(other, "first"))):
+            raise BadInput(
+                f"{self.backbone.name} is not split: the half that is asked what a and "
+                'b are sees them. Build alexnet with form="split", or "split" with '
+                "half=NAME."
+            )
+
+    def head(self, answer, channels, hidden):
+        bins = BINS if answer.loss == "cl" else OUTPUTS
+        if self.row.sees == "HHA":
+            return maps.branch(channels, bins[answer.target], answer.name, hidden)
+        channels = channels if answer.of == "all" else channels // 2
+        return maps.answers(channels, bins[answer.target], answer.name)
+
+    def train_step(self, batch):
+        batch = self.shown(batch)
+        with tf.GradientTape() as tape:
+            loss, told = self.guess(batch, training=True)
+        self.minimize(tape, loss)
+        return self.report(loss=loss, **told)
+
+    def test_step(self, batch):
+        loss, told = self.guess(self.shown(batch), training=False)
+        return self.report(loss=loss, **told)
+
+    def deployable(self):
+        """The evaluation network, made anew of the weights as they are now."""
+        return self.evaluated(self.backbone) if self.evaluated else self.backbone
+
+    def guess(self, batch, training):
+        """The loss; and of each answer its own, and the part of all cells right."""
+        loss, told = 0.0, {}
+        for answer, said in self.answers(batch, training):
+            value, right = self.score(answer, said, batch)
+            loss += answer.weight * value
+            told[answer.name] = value
+            if right is not None:
+                told[f"{answer.name}_right"] = right
+        return loss, told
+
+    def answers(self, batch, training=False):
+        """Of every pass each answer and what is said to it, `[n, cells, cells, c]`."""
+        said = []
+        images = batch["hha" if self.row.sees == "HHA" else "image"]
+        colours = images if self.lab is None else self.lab(images)
+        for one in self.row.passes:
+            seen = self.visible(colours, one.shown, batch, training)
+            cells = self.trunk(seen, training=training)
+            for answer in one.asked:
+                head = self.heads["all" if self.row.shared else answer.name]
+                said.append((answer, head(half(cells, answer.of), training=training)))
+        return said
+
+    def visible(self, colours, shown, batch, training):
+        """What a pass shows: L lies around zero, so what is left out is 0."""
+        if shown in ("L", "ab"):
+            kept = np.zeros(3)
+            kept[layers.PARTS[shown]] = 1
+            return colours * ops.convert_to_tensor(kept, colours.dtype)
+        if shown == "dropped" and training:
+            return colours * ops.cast(self.kept(batch["n"], colours), colours.dtype)
+        return colours
+
+    def kept(self, n, colours):
+        """0, or 1 or 2, for each element of the examples of these counters."""
+        shape = (*colours.shape[1:-1], 3 if self.drop == "element" else 1)
+
+        def of_one(n):
+            return tf.random.stateless_uniform(shape, tf.stack([0, n]))
+
+        uniform = tf.map_fn(of_one, n, fn_output_signature=tf.float32)
+        return tf.where(uniform < 0.5, 2.0 if self.keep_scale else 1.0, 0.0)
+
+    def score(self, answer, said, batch):
+        """The loss of an answer, and for classes the part of cells that is right."""
+        cells = said.shape[1:3]
+        if answer.target == "HHA":
+            hha = self.at_cells(batch["hha"], cells)
+            target = (255 * hha - np.array(HHA_MEAN, "float32")) / self.unit
+            # A hole is black.
+            return half_squares(said, target, known=hha[..., 2] > 0), None
+        lab = self.colours_of(batch["image"], cells)
+        if answer.loss == "cl":
+            is_ab = answer.target == "ab"
+            bins = color.ab_bin(lab[..., 1:]) if is_ab else color.l_bin(lab[..., 0])
+            right = ops.equal(ops.argmax(said, axis=-1), bins)
+            return cross_entropy(said, bins), ops.mean(ops.cast(right, "float32"))
+        target = (lab - np.array((50, 0, 0), "float32")) / self.unit
+        part = layers.PARTS[answer.target]
+        if self.literal and self.row.shared:
+            asked = np.zeros(3, "float32")
+            asked[part] = 1
+            return half_squares(said, target * asked), None
+        said = said[..., part] if self.row.shared else said
+        return half_squares(said, target[..., part]), None
+
+    def colours_of(self, images, cells):
+        """L, a and b of the cells; by the constants of those that the backbone sees."""
+        standard = self.lab.standard if self.lab else "skimage"
+        if self.stride:  # Few of all are looked at.
+            return color.rgb_to_lab(self.at_cells(images, cells), standard)
+        return self.at_cells(color.rgb_to_lab(images, standard), cells)
+
+    def at_cells(self, images, cells):
+        """What the images have where the cells lie, `[n, *cells, 3]`."""
+        if not self.stride:
+            return ops.image.resize(images, cells, "bilinear", antialias=True)
+        for axis, count in zip((1, 2), cells):
+            places = np.minimum(self.stride * np.arange(count), images.shape[axis] - 1)
+            images = ops.take(images, places, axis=axis)
+        return images
+
+
+def half(maps, of):
+    """All channels, the "first" half of them or the "rest"."""
+    middle = maps.shape[-1] // 2
+    return {"first": maps[..., :middle], "rest": maps[..., middle:]}.get(of, maps)
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Windows:
+    """`(item, seed) -> {"image", and "hha" where there is one}`, `[size, size, 3]`.
+
+    A window of size / stored of both sides, anywhere, and its mirror as often.
+
+    Args:
+        stored: the side that images are stretched to first, whatever their shape; the
+            paper's are 256. 0: they are left as they are, and windows of `size` pixels
+            cut out.
+    """
+
+    def __init__(self, size, stored=256):
+        if stored and stored < size:
+            raise BadInput(
+                f"Windows of size={size} do not lie in images of stored={stored}."
+            )
+        self.size, self.stored = int(size), int(stored)
+
+    def get_config(self):
+        return {"size": self.size, "stored": self.stored}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __call__(self, item, seed):
+        return self.finish(self.start(item, seed), seed)
+
+    def windows(self, seed, height, width):
+        """(top, left, height, width), int64 `[..., 1, 4]`, in NumPy."""
+        where = draws.uniform(draws.children(draws.split(seed, 2)[0], 2))
+        full = np.stack(np.broadcast_arrays(height, width), axis=-1)
+        if self.stored:
+            part = np.rint(full * (self.size / self.stored))
+            part = np.maximum(part, 1)
+        else:
+            part = np.minimum(full, self.size)
+        corner = np.floor(where.astype(np.float64) * (full - part + 1))
+        corner, part = np.broadcast_arrays(corner, part)
+        return np.concatenate([corner, part], axis=-1).astype(np.int64)[..., None, :]
+
+    def start(self, item, seed):
+        image = tf.convert_to_tensor(item["image"])
+        windows = item["windows"] if "windows" in item else self.draw(image, seed)
+        return {
+            key: crops.resize(
+                tf.convert_to_tensor(item[key]), windows[..., 0, :], self.size
+            )
+            for key in ("image", "hha")
+            if key in item
+        }
+
+    def draw(self, image, seed):
+        height, width = tf.unstack(tf.shape(image)[-3:-1])
+        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
+        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
+
+    def finish(self, views, seed):
+        mirror = draws.split(augment.tensor(seed), 2)[1]
+        return {key: augment.flip(view, mirror) for key, view in views.items()}

@@ -1,0 +1,80 @@
+"""Classification with labels: what self-supervision is measured against.
+
+    loss = -log p(label | image),   p = softmax(W x + b)
+
+x is what the network gives, of a map the mean over all places.
+
+Batch: {"image"}, `[n, size, size, 3]`, RGB in [0, 1]; "label", `[n]`; and "n", `[n]`,
+which decides what is dropped. Whether it sees colours or gray is the backbone's.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from sslzoo.augment import draws, patches
+from sslzoo.backbones import fold, layers
+from sslzoo.errors import BadInput
+from sslzoo.heads import projectors
+from sslzoo.methods.base import Method
+
+
+def example(size, shortest):
+    """A square of the image at a random scale, maybe mirrored."""
+    return patches.Patch(size, shortest)
+
+
+class Supervised(Method):
+    """Trains `backbone` to tell the classes of its images.
+
+    Args:
+        backbone: a model whose output has a "pooled" entry.
+        example: what is shown; see `example` above.
+        classes: labels are 0 to `classes` - 1.
+        feature: what is classified, of the backbone's outputs.
+        absorb: whether the model that is exported has batch normalisation absorbed in
+            its weights, as `Colorization` has it.
+    """
+
+    meters = ("loss", "accuracy")
+    uses = ("label",)
+
+    def __init__(self, backbone, example, classes, feature="pooled", absorb=False):
+        if classes < 2:
+            raise BadInput(f"classes={classes}: there is nothing to tell apart.")
+        super().__init__(backbone, example, name="supervised")
+        layers.known(feature, backbone.output, "feature")
+        width = backbone.output[feature].shape[-1]
+        self.classifier = projectors.linear(width, classes, name="classifier")
+        self.feature, self.absorb = feature, absorb
+
+    def train_step(self, batch):
+        batch = self.shown(batch)
+        n = tf.cast(batch["n"], tf.int64)
+        seeds = tf.stack([tf.zeros_like(n), n], axis=-1)
+        dropped = layers.drawn_by(functools.partial(draws.field, seeds))
+        with tf.GradientTape() as tape, dropped:
+            loss, accuracy = self.guess(batch, training=True)
+        self.minimize(tape, loss)
+        return self.report(loss=loss, accuracy=accuracy)
+
+    def test_step(self, batch):
+        """Loss and accuracy on held-out images."""
+        loss, accuracy = self.guess(self.shown(batch), training=False)
+        return self.report(loss=loss, accuracy=accuracy)
+
+    def guess(self, batch, training):
+        """The loss, and the part of the images that are told right."""
+        x = self.backbone(batch["image"], training=training)[self.feature]
+        x = ops.mean(x, axis=(1, 2)) if len(x.shape) == 4 else x
+        logits = self.classifier(x, training=training)
+        loss = keras.losses.sparse_categorical_crossentropy(
+            batch["label"], logits, from_logits=True
+        )
+        right = keras.metrics.sparse_categorical_accuracy(batch["label"], logits)
+        return ops.mean(loss), ops.mean(right)
+
+    def deployable(self):
+        return fold.folded(self.backbone) if self.absorb else self.backbone

@@ -1,0 +1,194 @@
+"""The colour proxy's studies: shift, depth, snapshots, top activations."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sslzoo import backbones
+from sslzoo.data.sources import Arrays
+from sslzoo.errors import BadInput, UnknownName
+from sslzoo.evaluation import feature_shift, snapshots, top_activations, tuned_layers
+from sslzoo.optim.schedules import drops
+
+
+def source(n=20, size=32, classes=2, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    images = random.integers(0, 120, (n, size, size, 3))
+    images = (images + 130 * labels[:, None, None, None] // (classes - 1)).astype(
+        "uint8"
+    )
+    return Arrays(images, labels, [str(i) for i in range(classes)])
+
+
+def moved(model, amount):
+    """A twin, of which the last convolution is mixed with noise."""
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    kernel, *rest = twin.get_layer("conv2").get_weights()
+    noise = np.random.default_rng(0).normal(size=kernel.shape) * kernel.std()
+    twin.get_layer("conv2").set_weights([kernel + amount * noise, *rest])
+    return twin
+
+
+def test_the_shift_is_pearsons_over_places_and_images():
+    before = backbones.build("tiny")
+    after, images = moved(before, 1.0), source()
+    found = feature_shift.evaluate(before, after, images, 32, batch_size=6)
+    x, y = (
+        model(images.images / np.float32(255), training=False)
+        for model in (before, after)
+    )
+    for name in ("block1", "block2", "pooled"):
+        a, b = (
+            np.asarray(z[name], "float64").reshape(-1, z[name].shape[-1])
+            for z in (x, y)
+        )
+        alive = [c for c in range(a.shape[1]) if a[:, c].std() and b[:, c].std()]
+        r = [np.corrcoef(a[:, c], b[:, c])[0, 1] for c in alive]
+        truth = np.quantile(r, [0.25, 0.5, 0.75])
+        ours = [found[name][key] for key in ("low", "median", "high")]
+        np.testing.assert_allclose(ours, truth, atol=2e-4)
+        assert found[name]["channels"] == a.shape[1]
+        assert found[name]["constant"] == a.shape[1] - len(alive)
+    assert found["block1"]["median"] == pytest.approx(1, abs=1e-5)
+    assert found["block2"]["median"] < 0.95
+
+
+def test_a_channel_that_is_dead_has_no_correlation():
+    before = backbones.build("tiny")
+    after = moved(before, 0)
+    kernel = after.get_layer("conv2").kernel
+    kernel.assign(kernel * np.array([0] + 15 * [1.0]))
+    found = feature_shift.evaluate(before, after, source(), 32, names=["block2"])
+    assert found["block2"]["constant"] == 1
+    assert found["block2"]["low"] == pytest.approx(1, abs=1e-5)
+    with pytest.raises(BadInput, match="block1 has 8 channels before and 4 after"):
+        feature_shift.evaluate(before, backbones.build("tiny", width=4), source(), 32)
+
+
+def test_a_window_is_all_that_a_cell_sees():
+    """By the gradient of one cell, in the middle of an image, at four strides."""
+    net = backbones.build("alexnet", form="single", width=1 / 16, norm="none", size=0)
+    images = np.random.default_rng(0).random((1, 260, 260, 3)).astype("float32")
+    for name, cell in {"conv1": 20, "pool1": 10, "conv3": 7, "pool5": 7}.items():
+        x = tf.Variable(images)
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(net(x)[name][:, cell, cell] ** 2)
+        seen = np.flatnonzero(np.abs(tape.gradient(y, x)).sum(axis=(0, 2, 3)))
+        first, stride, side = top_activations.field_of_view(net, name)
+        low = first + cell * stride
+        # A max pool passes the gradient of the largest alone: less may be seen.
+        assert max(low, 0) <= seen[0] and seen[-1] <= low + side - 1
+        if name == "conv1":
+            assert (seen[0], seen[-1]) == (low, low + side - 1)
+        assert abs(seen.mean() - (low + (side - 1) / 2)) < 0.2 * side
+
+
+@pytest.mark.parametrize(
+    "name, truth", [("conv1_1", (-1, 1, 3)), ("conv2_1", (-4, 2, 10)), ("fc7", None)]
+)
+def test_the_fields_of_view_of_vgg16(name, truth):
+    """Side 3 and 10; fc7's is 404 of stride 32, the 7 x 7 of fc6 on 212 of pool5."""
+    net = backbones.build("vgg16", width=1 / 32)
+    first, stride, side = top_activations.field_of_view(net, name)
+    if truth:
+        assert (first, stride, side) == truth
+    else:
+        assert (stride, side) == (32, 404)
+
+
+def test_what_excites_a_channel_most_comes_first():
+    """A bright square in the third of five dark pictures."""
+    images = np.zeros((5, 32, 32, 3), "uint8")
+    images[2, 16:20, 8:12] = 255
+    images[4, 4:6, 24:26] = 128
+    inputs = keras.Input((None, None, 3))
+    ones = dict(kernel_initializer="ones", use_bias=False)
+    x = keras.layers.ZeroPadding2D(4)(inputs)
+    x = keras.layers.Conv2D(2, 4, strides=4, name="conv", **ones)(x)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    net = keras.Model(inputs, {"conv": x, "pooled": pooled})
+    found = top_activations.evaluate(net, Arrays(images), 32, "conv", [1], k=2)
+    first, second = found[1]
+    assert (first["image"], second["image"]) == (2, 4)
+    assert first["window"] == (16, 8, 4, 4) and second["window"] == (4, 24, 4, 4)
+    assert first["value"] == pytest.approx(48) and second["value"] < 10
+    with pytest.raises(BadInput, match="channels 0 to 1, not 2"):
+        top_activations.evaluate(net, Arrays(images), 32, "conv", [2])
+    with pytest.raises(BadInput, match="is no map"):
+        top_activations.evaluate(net, Arrays(images), 32, "pooled")
+
+
+def history():
+    scores, losses = [0.2, 0.3, 0.35, 0.5, 0.52], [None, 4.0, 3.8, 3.0, 2.9]
+    return [
+        {
+            "epoch": i,
+            "step": 10 * i,
+            "loss": loss,
+            "probes": {"c": {"linear": s, "knn": 0}},
+        }
+        for i, (s, loss) in enumerate(zip(scores, losses))
+    ]
+
+
+def test_snapshots_tell_what_a_drop_of_the_rate_did():
+    found = snapshots.evaluate(history(), drops(0.1, "0.5", 40), "c")
+    assert (found["random"], found["last"], found["best"]) == (0.2, 0.52, 0.52)
+    assert [p["rate"] for p in found["points"]] == pytest.approx([0.1] * 3 + [0.01] * 2)
+    (drop,) = found["drops"]
+    assert drop["step"] == 30
+    assert drop["score"] == pytest.approx(0.15) and drop["loss"] == pytest.approx(-0.8)
+    assert snapshots.evaluate(history(), drops(0.1, "", 40), "c")["drops"] == []
+
+
+def test_a_run_without_snapshots_is_told():
+    with pytest.raises(BadInput, match="not tried on 'd'; it was on: c"):
+        snapshots.points(history(), drops(0.1, "", 40), "d")
+    with pytest.raises(BadInput, match="tried on nothing"):
+        snapshots.points([{"epoch": 0, "step": 0}], drops(0.1, "", 40), "d")
+
+
+def network():
+    keras.utils.set_random_seed(1)
+    return backbones.build("vgg16", width=1 / 32, norm=False, dropout=0.0)
+
+
+def test_only_layers_from_the_depth_on_are_fine_tuned():
+    model = network()
+    kept = ["conv1_1", "conv3_3", "conv4_1", "fc6", "fc7"]
+    learning = {"none": 0, "fc6": 2, "conv4_1": 3, "all": 5}
+    for depth, count in learning.items():
+        net = tuned_layers.classifier(model, depth, "pooled", 2)
+        net.compile("sgd", "sparse_categorical_crossentropy")
+        before = {name: net.get_layer(name).kernel.numpy() for name in kept}
+        images = source(4)
+        net.fit(images.images / np.float32(255), images.labels, verbose=0)
+        same = [np.array_equal(net.get_layer(n).kernel, before[n]) for n in kept]
+        assert same == (5 - count) * [True] + count * [False]
+    with pytest.raises(UnknownName, match="Did you mean 'fc6'"):
+        tuned_layers.classifier(model, "fc66", "pooled", 2)
+
+
+def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
+    """Two classes, dark and bright: told at once, so no epoch gains but the first."""
+    keras.utils.set_random_seed(0)
+    model = backbones.build("tiny")
+    before = model.get_weights()
+    found = tuned_layers.evaluate(
+        model,
+        source(60),
+        source(20, seed=1),
+        32,
+        ("none", "conv2"),
+        rate=0.1,
+        batch_size=6,
+        epochs=12,
+    )
+    for scores in found.values():
+        assert scores["top1"] == scores["validation_top1"] == 1
+        assert 4 <= scores["epochs"] < 12
+    for old, new in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(old, new)
