@@ -88,7 +88,7 @@ def test_what_is_there_is_not_made_again(whole, tmp_path):
 def test_only_what_was_asked_otherwise_is_made_anew(whole, tmp_path):
     folder, found, _ = whole
     (tmp_path / "toy.json").write_text((folder / "toy.json").read_text())
-    slow, *others = cells()
+    _, *others = cells()
     other = study.Cell("slow", TOY, {**TINY, "rate": 0.002}, 1)
     heard = Heard()
     changed = made(cells=(other, *others))
