@@ -212,6 +212,29 @@ def pack(args):
     show(args, result, progress.packed_line)
 
 
+def paper(args):
+    """Make a study of a paper: train its rows, measure them, draw its tables."""
+    from sslzoo import watch
+    from sslzoo.papers import study as studies
+    from sslzoo.show import progress
+    from sslzoo.zoo import files
+
+    found = studies.load(args.study)
+    out = args.out or os.path.join("docs", "studies", f"{found.name}.json")
+    with (
+        contextlib.closing(progress.Bar(quiet=args.json)) as bar,
+        decoding(args) as count,
+        watch.by(count),
+    ):
+        told = studies.run(
+            found, out, args.workdir, read_knobs(args.knobs), args.minutes, bar
+        )
+    if args.page:
+        with files.writing(args.page, "Name the page that has the study's tables."):
+            studies.write_page(found, told, args.page)
+    show(args, told, lambda told: print(studies.tables(found, told)))
+
+
 def list_(args):
     """List the models that there are, by name, method, backbone or licence."""
     from sslzoo.show import models
@@ -499,6 +522,16 @@ def parser():
     one.add_argument("--each", type=int, metavar="N", help="images of each class (all)")
     one.add_argument("--quality", type=int, default=90, help="of the JPEGs (90)")
     one.add_argument("--seed", type=int, default=0, help="of choice and order (0)")
+
+    one = verb(paper, "sslzoo paper colour --minutes 60 --workdir runs/colour")
+    one.add_argument("study", help="its name")
+    one.add_argument("knobs", nargs="*", metavar="knob=value", help="of all its runs")
+    one.add_argument("--workdir", required=True, metavar="DIR", help="for its runs")
+    one.add_argument("--out", metavar="FILE", help="(docs/studies/STUDY.json)")
+    one.add_argument("--page", metavar="FILE.md", help="whose tables are made anew")
+    one.add_argument(
+        "--minutes", type=float, metavar="M", help="begin no row after so many"
+    )
 
     registry = dict(
         metavar="DIR", help="models to look in (./savedmodels, cache, ours)"

@@ -1,0 +1,110 @@
+"""Split-brain's Table 2 and three colorizers, small: on CIFAR-10, an AlexNet of 1/4.
+
+Linear classifiers on each layer's map, made about 1000 numbers: what the paper does on
+ImageNet with about 9000. Beside them a network as it begins, and one that learned from
+labels with the same images and steps.
+"""
+
+import keras
+
+from sslzoo.evaluation import linear
+from sslzoo.evaluation.features import features
+from sslzoo.heads import vectors
+from sslzoo.papers.study import Cell, Claim, Study
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "pool5")
+TOP = ("conv4", "conv5", "pool5")
+DIMENSIONS = 1024
+GRID = (1.0, 30.0, 1000.0, 30_000.0)  # Strengths to choose from, on held-out images.
+SPLIT, COLOR = "split_brain_alexnet_cifar10", "colorization_alexnet_cifar10"
+
+
+def measure(method, plan, seed):
+    """Top-1 of a linear classifier on each of `LAYERS`."""
+    (probe,) = plan.probes.values()
+    image = keras.Input((probe.size, probe.size, 3))
+    found = method.deployable()(image)
+    maps = keras.Model(image, {name: found[name] for name in LAYERS})
+    network = vectors.vectors(maps, DIMENSIONS)
+    train, test = (
+        features(network, source, probe.size, names=LAYERS, crop=probe.crop)
+        for source in (probe.train, probe.test)
+    )
+    return {
+        name: linear.evaluate(
+            *(train[name], train["label"], test[name], test["label"]),
+            grid=GRID,
+            standardize=True,
+            seed=seed,
+        )["top1"]
+        for name in LAYERS
+    }
+
+
+def split(name, figures="", seeds=1, **knobs):
+    """A row of the paper's Table 2, whose figures are of conv1 to conv5."""
+    return Cell(name, SPLIT, knobs, seeds, dict(zip(LAYERS, figures.split())))
+
+
+CELLS = (
+    Cell(
+        "random",
+        SPLIT,
+        {},
+        3,
+        dict(zip(LAYERS, "11.6 17.1 16.9 16.3 14.1".split())),
+        False,
+    ),
+    Cell(
+        "labels",
+        "supervised_alexnet_cifar10",
+        {"pixels": "centred"},
+        1,
+        dict(zip(LAYERS, "19.3 36.3 44.2 48.3 50.5".split())),
+    ),
+    split("split-brain (cl,cl)", "17.7 29.3 35.4 35.2 32.8", 3),
+    split("split-brain (reg,reg)", "17.4 27.9 33.6 34.2 32.3", ab="reg", light="reg"),
+    split("split-brain (cl,reg)", light="reg"),
+    split("L→ab (cl)", "12.5 25.4 32.4 33.1 32.0", 3, row="L_ab"),
+    split("L→ab (reg)", "12.3 23.5 29.6 31.1 30.1", 3, row="L_ab", ab="reg"),
+    split("ab→L (cl)", "11.6 19.2 22.6 21.7 19.2", 3, row="ab_L"),
+    split("ab→L (reg)", "11.5 19.4 23.5 23.9 21.7", row="ab_L", light="reg"),
+    split("Lab→Lab", "12.9 20.1 18.5 15.1 11.5", 3, row="Lab_Lab"),
+    split("Lab(drop50)→Lab", "12.1 20.4 19.7 16.1 12.3", row="drop50"),
+    split("ensembled L→ab", "11.7 23.7 30.9 32.2 31.3", row="ensemble"),
+    split("(L,ab)→(ab,L)", "15.1 22.6 24.4 23.2 21.1", 3, row="equation4"),
+    split("(L,ab,Lab)→(ab,L,Lab)", "15.4 22.9 24.0 22.0 18.9", 3, row="equation5"),
+    Cell("colorizer, Lab regression", COLOR, {"target": "regression"}),
+    Cell("colorizer, histograms", COLOR, {"target": "histograms"}),
+    Cell("colorizer, 313 classes", COLOR, {"target": "bins"}),
+)
+
+
+def above(theirs, words, ours="split-brain (cl,cl)"):
+    return Claim(words, ours, theirs, TOP)
+
+
+CLAIMS = (
+    above("Lab→Lab", "split-brain above the autoencoder"),
+    above("L→ab (cl)", "above its half L→ab alone"),
+    above("ab→L (cl)", "above its half ab→L alone"),
+    above("(L,ab)→(ab,L)", "above equation 4"),
+    above("(L,ab,Lab)→(ab,L,Lab)", "above equation 5"),
+    above("L→ab (reg)", "L→ab: classes above regression", "L→ab (cl)"),
+)
+
+STUDY = Study(
+    "colour",
+    "Split-brain and colorizers, linear classifiers on each layer, CIFAR-10",
+    CELLS,
+    CLAIMS,
+    LAYERS,
+    measure,
+    {
+        "data": "tfds:cifar10/train",
+        "test": "tfds:cifar10/test",
+        "count": 10_000,
+        "epochs": 10,
+        "width": 0.25,
+    },
+)

@@ -1,0 +1,298 @@
+"""A study: runs that are compared, made by one command that goes on where it was left.
+
+A cell is a row of a table: a recipe with knobs. Each of its seeds is trained and its
+features are measured; what was found is kept in one file at once, so that a study may
+take many sittings. Every cell has its first seed before any has its second.
+
+A claim is of two cells, trained with the same seeds:
+
+    d_s = score of ours - score of theirs, of seed s
+
+It holds where Student's interval of the mean of d is above zero, is contradicted where
+it is below, and else is not decided.
+"""
+
+import dataclasses
+import datetime
+import gc
+import hashlib
+import importlib
+import json
+import pathlib
+import re
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from sslzoo import checkpoints, recipe, runner, workdir
+from sslzoo.errors import BadInput, Interrupted, UnknownName, nearest
+from sslzoo.evaluation import statistics
+
+MARKS = "<!-- begin of the tables -->", "<!-- end of the tables -->"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A row.
+
+    Args:
+        name: as the paper has it.
+        seeds: how many; a claim wants 3.
+        published: {column: figure} of the paper, as it prints them.
+        trained: False measures the network as it begins.
+    """
+
+    name: str
+    recipe: str
+    knobs: dict = dataclasses.field(default_factory=dict)
+    seeds: int = 1
+    published: dict = dataclasses.field(default_factory=dict)
+    trained: bool = True
+
+    def slug(self, seed):
+        """The same as a name of a folder."""
+        plain = re.sub(r"[^a-z0-9]+", "_", self.name.lower().replace("→", " to "))
+        return f"{plain.strip('_')}_s{seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """That the cell `ours` is above the cell `theirs`, in the mean of some columns."""
+
+    words: str
+    ours: str
+    theirs: str
+    columns: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Args:
+        measure: (method, plan, seed) -> {column: score}, of the features.
+        columns: of the tables, in order.
+        knobs: what people may say of all cells: {knob: default}, such as the images.
+    """
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...]
+    claims: tuple[Claim, ...]
+    columns: tuple[str, ...]
+    measure: Callable
+    knobs: dict = dataclasses.field(default_factory=dict)
+
+    def cell(self, name):
+        return next(cell for cell in self.cells if cell.name == name)
+
+
+def names():
+    """Of all studies: files beside this one that have a `STUDY`."""
+    files = pathlib.Path(__file__).parent.glob("*.py")
+    return sorted(f.stem for f in files if f.stem not in ("__init__", "study"))
+
+
+def load(name):
+    if name not in names():
+        raise UnknownName(
+            f"No study {name!r}.{nearest(name, names())} "
+            f"There are: {', '.join(names())}."
+        )
+    return importlib.import_module(f"sslzoo.papers.{name}").STUDY
+
+
+def run(study, out, workdirs, knobs=None, minutes=None, listener=None):
+    """Trains and measures what is not in the file `out` yet.
+
+    Args:
+        workdirs: a folder, for the runs.
+        knobs: for those of `study.knobs`, in place of the defaults.
+        minutes: no cell is begun after so many; None: all are.
+        listener: of the runs, see `runner.Listener`.
+
+    Returns:
+        What `read` gives.
+    """
+    for knob in knobs or {}:
+        if knob not in study.knobs:
+            raise UnknownName(
+                f"The study {study.name} has no knob {knob!r}."
+                f"{nearest(knob, study.knobs)} It has: {', '.join(study.knobs)}."
+            )
+    common = {**study.knobs, **(knobs or {})}
+    listener, start = listener or runner.Listener(), time.monotonic()
+    found = read(out)
+    turns = range(max(cell.seeds for cell in study.cells))
+    wanted = [(c, seed) for seed in turns for c in study.cells if seed < c.seeds]
+    asked = [(cell, seed, _asked(cell, seed, common)) for cell, seed in wanted]
+    left = [todo for todo in asked if not _is_there(found, *todo)]
+    for done, (cell, seed, what) in enumerate(left):
+        if minutes is not None and time.monotonic() - start > 60 * minutes:
+            listener.said(f"{len(left) - done} of {len(asked)} are left for next time.")
+            break
+        place = len(asked) - len(left) + done + 1
+        listener.said(f"{place} of {len(asked)}: {cell.name}, seed {seed}")
+        began = time.monotonic()
+        scores = _scores(study, cell, seed, what, workdirs, listener)
+        found.setdefault(cell.name, {})[str(seed)] = {
+            **what,
+            "scores": scores,
+            "seconds": round(time.monotonic() - began),
+            "date": datetime.date.today().isoformat(),
+            "machine": workdir.machine(),
+            "versions": workdir.versions(),
+        }
+        _keep(out, found)
+        keras.utils.clear_session()
+        gc.collect()
+    return found
+
+
+def read(path):
+    """{cell: {seed: {"scores": {column: score}, ...}}} of a study's file, or {}."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+        for seeds in found.values():
+            for one in seeds.values():
+                one["scores"], one["knobs"]
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path} is no file of a study ({error!r}). Remove it to begin anew, or "
+            "give another --out."
+        ) from None
+    return found
+
+
+def _asked(cell, seed, common):
+    """What decides a cell's score, as the file keeps it."""
+    path = recipe.find(cell.recipe)
+    takes = recipe.knobs_of(path)
+    shared = {knob: value for knob, value in common.items() if knob in takes}
+    knobs = recipe.knobs_of(path, **{**shared, **cell.knobs, "seed": seed})
+    text = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"recipe": cell.recipe, "knobs": knobs, "text": text}
+
+
+def _is_there(found, cell, seed, what):
+    kept = found.get(cell.name, {}).get(str(seed))
+    return kept is not None and all(kept.get(key) == what[key] for key in what)
+
+
+def _scores(study, cell, seed, what, workdirs, listener):
+    plan = recipe.load(cell.recipe, **what["knobs"])
+    if cell.trained:
+        run = dataclasses.replace(plan, probes={})  # The study has its own measure.
+        folder = workdir.Workdir(pathlib.Path(workdirs) / cell.slug(seed))
+        folder.open(*workdir.identity(cell.recipe, what["knobs"], run))
+        try:
+            method = runner.pretrain(run, folder, listener=listener)
+        except Interrupted as stopped:
+            raise Interrupted(
+                f"{stopped} The study goes on there too: give its command again."
+            ) from None
+    else:
+        method = runner.untrained(plan)
+    listener.said("measuring its features")
+    return {name: float(v) for name, v in study.measure(method, plan, seed).items()}
+
+
+def _keep(path, found):
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    checkpoints.write_text(path, json.dumps(found, indent=1) + "\n")
+
+
+def scores(found, cell, column):
+    """{seed: score} of a cell."""
+    seeds = found.get(cell, {})
+    return {s: one["scores"][column] for s, one in seeds.items()}
+
+
+def verdict(claim, found):
+    """{"difference": interval or None, "says": "holds", ...} of a claim."""
+    both = [found.get(name, {}) for name in (claim.ours, claim.theirs)]
+    seeds = sorted(set(both[0]) & set(both[1]), key=int)
+    if not seeds:
+        return {"difference": None, "says": "not measured yet"}
+    ours, theirs = (
+        [np.mean([of[s]["scores"][c] for c in claim.columns]) for s in seeds]
+        for of in both
+    )
+    apart = statistics.difference(ours, theirs)
+    says = "not decided"
+    if apart["low"] is not None:
+        says = "holds" if apart["low"] > 0 else says
+        says = "is contradicted" if apart["high"] < 0 else says
+    return {"difference": apart, "says": says}
+
+
+def tables(study, found):
+    """The tables of a study, as Markdown."""
+    return "\n".join([*_table(study, found), "", *_claims(study, found)])
+
+
+def write_page(study, found, path):
+    """Makes the tables of a page anew, between its marks."""
+    text = pathlib.Path(path).read_text()
+    checkpoints.write_text(path, inserted(text, tables(study, found)))
+
+
+def inserted(text, made):
+    """The page `text` with `made` between its marks."""
+    begin, end = (text.find(mark) for mark in MARKS)
+    if begin < 0 or end < begin:
+        raise BadInput(
+            f"The page has no place for tables: a line {MARKS[0]}, and one "
+            f"{MARKS[1]} below it."
+        )
+    return f"{text[:begin]}{MARKS[0]}\n\n{made}\n\n{text[end:]}"
+
+
+def _table(study, found):
+    """Measured here and, in columns of their own, published; in percent."""
+    published = [
+        column
+        for column in study.columns
+        if any(column in cell.published for cell in study.cells)
+    ]
+    head = ["row", "seeds", *study.columns, *(f"paper, {c}" for c in published)]
+    lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
+    for cell in study.cells:
+        seeds = found.get(cell.name, {})
+        measured = [
+            f"{100 * np.mean([*scores(found, cell.name, c).values()]):.1f}"
+            if seeds
+            else ""
+            for c in study.columns
+        ]
+        paper = [str(cell.published.get(column, "")) for column in published]
+        lines.append(_row([cell.name, str(len(seeds)), *measured, *paper]))
+    return lines
+
+
+def _claims(study, found):
+    lines = [_row(["claim", "difference", "95 %", "seeds", ""]), _row(["---"] * 5)]
+    for claim in study.claims:
+        told = verdict(claim, found)
+        apart = told["difference"]
+        figures = ["", "", "0"]
+        if apart:
+            between = (
+                ""
+                if apart["low"] is None
+                else "{:+.1f} to {:+.1f}".format(
+                    100 * apart["low"], 100 * apart["high"]
+                )
+            )
+            figures = [f"{100 * apart['mean']:+.1f}", between, str(apart["n"])]
+        lines.append(_row([claim.words, *figures, told["says"]]))
+    return lines
+
+
+def _row(cells):
+    return f"| {' | '.join(cells)} |"

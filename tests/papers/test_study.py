@@ -1,0 +1,225 @@
+"""Studies: what is made, what is not made twice, and what follows from it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sslzoo import recipe, runner
+from sslzoo.errors import BadInput, Interrupted, UnknownName
+from sslzoo.papers import colour, study
+
+TINY = dict(count=8, labelled=32, backbone="tiny", image_size=32, batch_size=4)
+TINY |= dict(epochs=1, hidden=16)
+TOY = "byol_r18w16_toyworld"
+
+
+def measure(method, plan, seed):
+    """Of the weights alone: more where they have been moved further."""
+    weights = [np.abs(w.numpy()).sum() for w in method.backbone.trainable_weights]
+    return {"sum": sum(weights), "seed": seed}
+
+
+def cells():
+    return (
+        study.Cell("slow", TOY, {**TINY, "rate": 0.001}, 2),
+        study.Cell("fast", TOY, {**TINY, "rate": 0.1}, 2, {"sum": 12.5}),
+        study.Cell("none", TOY, TINY, trained=False),
+    )
+
+
+def made(**changes):
+    claim = study.Claim("fast is faster", "fast", "slow", ("sum",))
+    whole = dict(name="toy", title="", cells=cells(), claims=(claim,), measure=measure)
+    return study.Study(
+        **{**whole, "columns": ("sum",), "knobs": {"base_tau": 0.95}, **changes}
+    )
+
+
+class Heard(runner.Listener):
+    def __init__(self):
+        self.words = []
+
+    def said(self, words):
+        self.words.append(words)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    heard = Heard()
+    found = study.run(made(), folder / "toy.json", folder / "runs", listener=heard)
+    return folder, found, heard.words
+
+
+def test_every_cell_has_its_first_seed_before_any_has_its_second(whole):
+    folder, found, words = whole
+    begun = [w.partition(": ")[2] for w in words if ", seed " in w]
+    first = ["slow, seed 0", "fast, seed 0", "none, seed 0"]
+    assert begun == [*first, "slow, seed 1", "fast, seed 1"]
+    assert study.read(folder / "toy.json") == found
+    assert {name: [*seeds] for name, seeds in found.items()} == {
+        "slow": ["0", "1"],
+        "fast": ["0", "1"],
+        "none": ["0"],
+    }
+    kept = found["fast"]["1"]
+    assert kept["scores"]["seed"] == 1 and kept["knobs"]["rate"] == 0.1
+    assert kept["seconds"] >= 0 and kept["date"] and kept["machine"]
+
+
+def test_the_scores_are_those_of_the_trained_networks(whole):
+    _, found, _ = whole
+    plan = recipe.load(TOY, **{**TINY, "rate": 0.1, "seed": 1})
+    expected = measure(runner.pretrain(plan), plan, 1)
+    assert found["fast"]["1"]["scores"] == pytest.approx(expected)
+    untrained = recipe.load(TOY, **TINY)
+    expected = measure(runner.untrained(untrained), untrained, 0)
+    assert found["none"]["0"]["scores"] == pytest.approx(expected)
+
+
+def test_what_is_there_is_not_made_again(whole, tmp_path):
+    folder, found, _ = whole
+    heard = Heard()
+    again = study.run(made(), folder / "toy.json", tmp_path, listener=heard)
+    assert again == found and not heard.words and not [*tmp_path.iterdir()]
+
+
+def test_only_what_was_asked_otherwise_is_made_anew(whole, tmp_path):
+    folder, found, _ = whole
+    (tmp_path / "toy.json").write_text((folder / "toy.json").read_text())
+    _, *others = cells()
+    other = study.Cell("slow", TOY, {**TINY, "rate": 0.002}, 1)
+    heard = Heard()
+    changed = made(cells=(other, *others))
+    again = study.run(changed, tmp_path / "toy.json", tmp_path, listener=heard)
+    assert [w for w in heard.words if ", seed " in w] == ["4 of 4: slow, seed 0"]
+    assert again["fast"] == found["fast"]
+    assert again["slow"]["0"]["knobs"]["rate"] == 0.002
+
+
+def test_after_its_minutes_no_cell_is_begun(tmp_path):
+    heard = Heard()
+    found = study.run(
+        made(), tmp_path / "toy.json", tmp_path, minutes=-1, listener=heard
+    )
+    assert found == {} and heard.words == ["5 of 5 are left for next time."]
+
+
+def test_a_run_that_is_interrupted_goes_on_with_the_study(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise Interrupted("Stopped.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "pretrain", stop)
+        with pytest.raises(Interrupted, match="give its command again"):
+            study.run(made(), tmp_path / "toy.json", tmp_path)
+    assert not (tmp_path / "toy.json").exists()
+
+
+def test_a_knob_is_of_all_cells_that_have_it(tmp_path):
+    (slow, *_) = cells()
+    one = made(cells=(study.Cell("slow", TOY, slow.knobs),))
+    out = tmp_path / "toy.json"
+    found = study.run(one, out, tmp_path, {"base_tau": "0.5"})
+    assert found["slow"]["0"]["knobs"]["base_tau"] == 0.5
+    with pytest.raises(
+        UnknownName, match="no knob 'base_tua'. Did you mean 'base_tau'"
+    ):
+        study.run(one, out, tmp_path, {"base_tua": "0.5"})
+
+
+def kept(**scores):
+    """A file of a study: {cell: its score with each seed}."""
+    return {
+        cell: {str(s): {"knobs": {}, "scores": {"sum": v}} for s, v in enumerate(of)}
+        for cell, of in scores.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "fast, says",
+    [
+        ([0.30, 0.31, 0.33], "holds"),  # +0.10, +0.09, +0.11
+        ([0.10, 0.11, 0.13], "is contradicted"),
+        ([0.10, 0.30, 0.25], "not decided"),
+        ([0.30], "not decided"),  # One seed has no interval.
+    ],
+)
+def test_a_claim_is_decided_by_the_interval_of_the_paired_difference(fast, says):
+    (claim,) = made().claims
+    assert study.verdict(claim, kept(slow=[0.2, 0.22, 0.22], fast=fast))["says"] == says
+
+
+def test_a_claim_of_what_is_not_there_is_not_measured():
+    (claim,) = made().claims
+    assert study.verdict(claim, kept(slow=[0.2]))["says"] == "not measured yet"
+
+
+def test_tables_have_what_was_measured_and_what_the_paper_says_apart():
+    text = study.tables(made(), kept(slow=[0.2, 0.3], fast=[0.4, 0.6]))
+    assert "| row | seeds | sum | paper, sum |" in text
+    assert "| slow | 2 | 25.0 |  |" in text and "| fast | 2 | 50.0 | 12.5 |" in text
+    assert "| none | 0 |  |  |" in text
+    # d = 0.2 and 0.3: t(1) = 12.706, 0.25 +- 12.706 * 0.0707 / sqrt 2.
+    assert "| fast is faster | +25.0 | -38.5 to +88.5 | 2 | not decided |" in text
+
+
+def test_the_tables_of_a_page_are_made_anew_and_the_rest_stays(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n{}\nold\n{}\nbehind\n".format(*study.MARKS))
+    for _ in range(2):
+        study.write_page(made(), {}, page)
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nbehind\n")
+    assert "old" not in text and text.count("| row |") == 1
+    page.write_text("nothing")
+    with pytest.raises(BadInput, match="no place for tables"):
+        study.write_page(made(), {}, page)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": {"0": {}}}', '{"a": 3}'])
+def test_a_file_that_is_none_of_a_study_is_refused(tmp_path, text):
+    (tmp_path / "toy.json").write_text(text)
+    with pytest.raises(BadInput, match="no file of a study"):
+        study.read(tmp_path / "toy.json")
+
+
+@pytest.mark.parametrize("name", study.names())
+def test_every_study_has_cells_that_its_recipes_can_make(name):
+    found = study.load(name)
+    assert found.name == name
+    assert len({cell.slug(0) for cell in found.cells}) == len(found.cells)
+    for cell in found.cells:
+        assert cell.knobs.keys() <= recipe.knobs_of(recipe.find(cell.recipe)).keys()
+        assert cell.published.keys() <= {*found.columns}
+    for claim in found.claims:
+        ours, theirs = found.cell(claim.ours), found.cell(claim.theirs)
+        assert min(ours.seeds, theirs.seeds) >= 3
+        assert {*claim.columns} <= {*found.columns}
+
+
+def test_a_mistyped_study_is_named(command, tmp_path):
+    code, _, err = command("paper", "color", "--workdir", tmp_path)
+    assert code == 1 and "No study 'color'. Did you mean 'colour'?" in err
+
+
+def test_the_command_makes_a_study_and_its_page(command, tmp_path, monkeypatch):
+    (_, _, none) = cells()
+    monkeypatch.setattr(colour, "STUDY", made(cells=(none,), claims=()))
+    page, out = tmp_path / "page.md", tmp_path / "x" / "toy.json"
+    page.write_text("\n".join(study.MARKS))
+    words = ["paper", "colour", "--workdir", tmp_path, "--out", out, "--page", page]
+    code, said, err = command(*words)
+    assert (
+        code == 0 and "| none | 1 |" in said and "| none | 1 |" in page.read_text()
+    ), err
+    assert json.loads(command(*words, "--json")[1]).keys() == {"none"}
+
+
+def test_a_split_brain_has_a_score_for_each_layer():
+    small = dict(data="synthetic:40", test="synthetic:20", width=1 / 16)
+    plan = recipe.load(colour.SPLIT, **small, batch_size=4, epochs=1, count=0)
+    found = colour.measure(runner.untrained(plan), plan, 0)
+    assert tuple(found) == colour.LAYERS
+    assert all(0 <= score <= 1 for score in found.values())
