@@ -10,7 +10,8 @@ import pytest
 from sslzoo import recipe
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
-RECORDS = {path.stem: json.loads(path.read_text()) for path in DOCS.glob("*/*.json")}
+FILES = DOCS.glob("measured/*.json")
+RECORDS = {path.stem: json.loads(path.read_text()) for path in FILES}
 RUNS = {name: found for name, found in RECORDS.items() if "made" in found}
 RATIOS = {name: found for name, found in RECORDS.items() if "ratio" in found}
 COSTS = {name: found for name, found in RECORDS.items() if "bench" in found}
