@@ -273,7 +273,8 @@ def color(images=256, image_size=180, width=0.25, batch_size=32, turns=5, jit=Tr
     """RGB to Lab to the 313 bins of ab, of every pixel, beside a split-brain step.
 
     The step is that of an AlexNet of `width`, not compiled, which turns its images to
-    Lab itself. And, on Linux, what the bins take of memory, over the size of the planes a and b.
+    Lab itself. And, on Linux, what the bins take of memory, over the size of the
+    planes a and b.
     """
     import keras
     import tensorflow as tf
