@@ -449,8 +449,9 @@ def cifar(data="", batches=20, precision="float32", augment="host"):
 def color(images=256, image_size=180, width=0.25, batch_size=32, turns=5, jit=True):
     """RGB to Lab to the 313 bins of ab, of every pixel, beside a split-brain step.
 
-    The step is that of an AlexNet of `width`, which turns as many images to Lab itself.
-    And, on Linux, what the bins take of memory, over the size of the planes a and b.
+    The step is that of an AlexNet of `width`, not compiled, which turns its images to
+    Lab itself. And, on Linux, what the bins take of memory, over the size of the
+    planes a and b.
     """
     import keras
     import tensorflow as tf
@@ -471,7 +472,7 @@ def color(images=256, image_size=180, width=0.25, batch_size=32, turns=5, jit=Tr
     net = backbones.build("alexnet", form="split", width=width)
     method = split_brain.SplitBrain(net, split_brain.example(image_size, image_size))
     method.compile(keras.optimizers.Adam(1e-4))
-    train = tf.function(method.train_step, jit_compile=jit)
+    train = tf.function(method.train_step)  # As recipes run it by default.
     batch = {"image": many[:batch_size]}
     seconds = _times(lambda: train(batch)["loss"].numpy(), turns, skip=2)
     step = 1000 * float(np.median(seconds)) / min(batch_size, images)

@@ -5,7 +5,7 @@
     sslzoo train split_brain_alexnet_cifar10 backbone=resnet18 --workdir runs/resnet
 
 The data is TFDS' cifar10, or files that you have: data=npz:cifar10_jpeg.npz#train
-test=npz:cifar10_jpeg.npz#test. The AlexNet has a quarter of the channels and half of
+test=npz:cifar10_jpeg.npz#test. The AlexNet has an eighth of the channels and half of
 the strides, so that 32 pixels make 5 x 5 cells. backbone=resnet18, and any other of one
 row of blocks, stands for two of half its width, side by side, and has "split" alone.
 Labels are used by the probes alone.
@@ -41,7 +41,7 @@ def recipe(
     ab="cl",
     light="cl",
     mix=1 / 3,
-    width=0.25,
+    width=0.125,
     image_size=32,
     batch_size=128,
     epochs=10,

@@ -529,7 +529,7 @@ def test_other_backends_give_the_same(backend, form, options, tmp_path):
     [
         (dict(form="splitt"), UnknownName, "Did you mean 'split'"),
         (dict(layout="group"), UnknownName, "Did you mean 'grouped'"),
-        (dict(geometry="fix"), UnknownName, "fixed, dense, same"),
+        (dict(geometry="fix"), UnknownName, "fixed, dense, small, same"),
         (dict(norm="batch"), UnknownName, "lrn, bn, none"),
         (dict(pixels="labs"), UnknownName, "Did you mean 'lab'"),
         (dict(size=64), BadInput, "pool5 has 1 cells.* 227 or 224"),
