@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sslzoo import bench
+from sslzoo.bench import probes, timing
 from sslzoo.show import progress
 
 TINY = "backbone=tiny image_size=32"
@@ -57,7 +57,7 @@ def test_a_load_tells_its_memory_of_a_model_by_name_or_one_made_for_it(command):
         code, out, err = command("bench", "load", "turns=1", *words, "--json")
         found = json.loads(out)
         assert code == 0 and found["seconds"] > 0, err
-        assert not bench.LINUX or 0 < found["peak_over_file"] < 100
+        assert not timing.LINUX or 0 < found["peak_over_file"] < 100
     assert found["megabytes"] < 1  # Of the one that was made.
 
 
@@ -73,7 +73,7 @@ def test_a_conversion_tells_its_seconds_and_its_memory(
     found = json.loads(out)
     assert code == 0 and found["seconds"] > 0, err
     assert found["megabytes"] == pytest.approx(94.2 * networks, rel=0.01)
-    assert not bench.LINUX or 0.3 < found["peak_over_file"] < 3
+    assert not timing.LINUX or 0.3 < found["peak_over_file"] < 3
     kept = json.loads(file.read_text())
     assert found.items() <= kept.items() and "cores" in kept["machine"]
 
@@ -95,9 +95,9 @@ def test_what_a_new_process_says_against_it_is_passed_on(command):
 
 
 def test_made_up_features_are_like_those_after_a_relu():
-    x, y = bench.made_up_features(500, 32, 5)
+    x, y = probes.made_up_features(500, 32, 5)
     assert x.shape == (500, 32) and x.min() >= 0 and set(y) == set(range(5))
-    again = bench.made_up_features(500, 32, 5)
+    again = probes.made_up_features(500, 32, 5)
     assert all(np.array_equal(a, b) for a, b in zip((x, y), again))
 
 

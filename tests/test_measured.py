@@ -1,5 +1,6 @@
 """docs/measured.md says what the records beside it say, to each digit that it shows."""
 
+import itertools
 import json
 import pathlib
 import re
@@ -25,11 +26,8 @@ def rows(column):
     for line in lines:
         if line.startswith("|") and column in cells(line):
             next(lines)
-            body = []
-            for row in lines:
-                if not row.startswith("|"):
-                    return body
-                body.append(dict(zip(cells(line), cells(row))))
+            body = itertools.takewhile(lambda row: row.startswith("|"), lines)
+            return [dict(zip(cells(line), cells(row))) for row in body]
     raise AssertionError(f"no table has a column {column!r}")
 
 
@@ -162,6 +160,31 @@ def test_what_a_conversion_costs_is_that_of_its_record(row):
     ):
         assert row[column] == shown(COSTS[name][key], row[column])
     assert COSTS[name]["seconds"] < 10 and COSTS[name]["peak_over_file"] < 3
+
+
+@pytest.mark.parametrize("row", rows("the network alone"), ids=lambda r: r["record"])
+def test_features_of_a_folder_are_those_of_their_record(row):
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    found = COSTS[name]
+    assert row["computed in"] == found["computed_in"]
+    for column, key in (
+        ("images a second", "images_per_second"),
+        ("the network alone", "bare_images_per_second"),
+    ):
+        assert row[column] == shown(found[key], row[column])
+    assert row["part of it"] == f"{100 * found['part_of_bare']:.0f} %"
+
+
+@pytest.mark.parametrize("row", rows("with maps"), ids=lambda row: row[""])
+def test_what_a_step_without_maps_takes_is_that_of_its_record(row):
+    what = "seconds" if row[""] == "seconds" else "mebibytes"
+    found = COSTS["memory"]
+    for column, kind in (
+        ("with maps", "plain"),
+        ("without", "saving"),
+        ("part", "part_of_plain"),
+    ):
+        assert row[column] == shown(found[f"{kind}_{what}"], row[column])
 
 
 def test_what_is_said_of_single_turns_and_objectives_is_recorded():

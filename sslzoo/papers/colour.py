@@ -22,17 +22,22 @@ SPLIT, COLOR = "split_brain_alexnet_cifar10", "colorization_alexnet_cifar10"
 def measure(method, plan, seed):
     """Top-1 of a linear classifier on each of `LAYERS`."""
     (probe,) = plan.probes.values()
-    image = keras.Input((probe.size, probe.size, 3))
-    found = method.deployable()(image)
+    sets = probe.train, probe.test
+    return classified(method.deployable(), *sets, probe.size, probe.crop, seed)
+
+
+def classified(network, train, test, size, crop, seed):
+    """{layer: top-1} of linear classifiers on the maps of a network."""
+    image = keras.Input((size, size, 3))
+    found = network(image)
     maps = keras.Model(image, {name: found[name] for name in LAYERS})
-    network = vectors.vectors(maps, DIMENSIONS)
-    train, test = (
-        features(network, source, probe.size, names=LAYERS, crop=probe.crop)
-        for source in (probe.train, probe.test)
+    known, asked = (
+        features(vectors.vectors(maps, DIMENSIONS), of, size, names=LAYERS, crop=crop)
+        for of in (train, test)
     )
     return {
         name: linear.evaluate(
-            *(train[name], train["label"], test[name], test["label"]),
+            *(known[name], known["label"], asked[name], asked["label"]),
             grid=GRID,
             standardize=True,
             seed=seed,

@@ -11,7 +11,9 @@ import pytest
 import skimage.color
 import tensorflow as tf
 
-from sslzoo import bench, color
+from sslzoo import color
+from sslzoo.bench import timing
+from sslzoo.bench.colours import BINS
 
 
 def colours(n=4000):
@@ -217,7 +219,7 @@ def test_on_jax_it_is_the_same():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
-@pytest.mark.skipif(not bench.LINUX, reason="it reads /proc")
+@pytest.mark.skipif(not timing.LINUX, reason="it reads /proc")
 def test_the_lookup_takes_at_most_one_and_a_half_times_the_planes(jit):
     """A tensor of distances to 313 bins would take 156 times as much."""
-    assert 0.4 < float(bench._said(bench.BINS, "200", "180", str(jit))) <= 1.5
+    assert 0.4 < float(timing.said(BINS, "200", "180", str(jit))) <= 1.5

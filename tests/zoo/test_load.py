@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from sslzoo import backbones, bench
+from sslzoo import backbones
+from sslzoo.bench import models, timing
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo.load import load, load_preprocessor
@@ -343,9 +344,9 @@ def test_the_preprocessor_shows_what_the_card_says(zoo):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not bench.LINUX, reason="the peak is told by /proc")
+@pytest.mark.skipif(not timing.LINUX, reason="the peak is told by /proc")
 def test_a_large_model_takes_less_than_two_and_a_half_times_its_weights():
     """140 MB, beside what Keras and TensorFlow take for any model."""
-    found = bench.load(turns=1, backbone="resnet50", width=1.25)
+    found = models.load(turns=1, backbone="resnet50", width=1.25)
     # Less than once would be no measure of it.
     assert found["megabytes"] > 140 and 1 < found["peak_over_file"] < 2.5

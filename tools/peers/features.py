@@ -15,7 +15,8 @@ import time
 import numpy as np
 from PIL import Image
 
-from sslzoo import backbones, bench
+from sslzoo import backbones
+from sslzoo.bench import timing
 
 
 def prepared(path, size):
@@ -46,7 +47,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=64)
     args = parser.parse_args()
     model = backbones.build(args.backbone, width=args.width, stem=args.stem)
-    jpeg = bench._photo(args.photo)
+    jpeg = timing.photo(args.photo)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(args.images):
             pathlib.Path(folder, f"{i:05d}.jpg").write_bytes(jpeg)

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from sslzoo.bench import made_up_features
+from sslzoo.bench.probes import made_up_features
 
 
 def objective(x, y, kernel, bias, C):
