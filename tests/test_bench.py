@@ -101,6 +101,7 @@ def test_made_up_features_are_like_those_after_a_relu():
     assert all(np.array_equal(a, b) for a, b in zip((x, y), again))
 
 
+@pytest.mark.slow
 def test_few_places_take_less_memory_and_have_the_loss_of_all(command):
     words = "width=0.03125 image_size=96 hidden=64 draws=8 spacing=1".split()
     code, out, err = command("bench", "hypercolumns", *words, "--json")

@@ -64,11 +64,10 @@ def features(
     labels, done = [], 0
     try:
         for batch in batches:
-            n = len(batch["image"])
-            # One shape for all, so that the model is traced once.
-            images = tf.pad(
-                batch["image"], [(0, batch_size - n), (0, 0), (0, 0), (0, 0)]
-            )
+            images = batch["image"]
+            n = len(images)
+            if n < batch_size:  # One shape for all, so that the model is traced once.
+                images = tf.pad(images, [(0, batch_size - n), (0, 0), (0, 0), (0, 0)])
             sink.put(done, {k: v.numpy()[:n] for k, v in run(images).items()})
             if "label" in batch:
                 labels.append(batch["label"].numpy())

@@ -66,7 +66,7 @@ def weighs_by_lambda():
 
 
 def drops_by_the_counters():
-    """drop50 drops what the counters of its batch say, whoever has which of it."""
+    """What drop50 drops follows from the counters of its batch, whoever has them."""
     method, batch = made("drop50", "single"), seen()
     ones = tf.ones((4, 40, 40, 3))
     kept = np.asarray(method.visible(ones, "dropped", batch, True))

@@ -7,7 +7,7 @@ from sslzoo import backbones
 from sslzoo.errors import BadInput, UnknownName
 
 NAMES = ["tiny", "alexnet", "resnet18", "resnet50v2", "resnet101v2", "revnet50"]
-NAMES += ["vgg16", "vgg19bn"]
+NAMES += ["vgg16", "vgg19bn", "split"]
 
 
 @pytest.mark.parametrize("name", NAMES)
