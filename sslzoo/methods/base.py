@@ -128,11 +128,11 @@ class Method(keras.Model):
             item = {name: tf.convert_to_tensor(batch[name][i]) for name in names}
             made = self.example(item, tf.constant([0, i], tf.int64))
             for name, value in sorted(made.items()):
-                if value.shape.rank not in (3, 4) or value.shape[-1] != 3:
+                if np.ndim(value) not in (3, 4) or np.shape(value)[-1] != 3:
                     continue
-                parts = value if value.shape.rank == 4 else [value]
-                for k, part in enumerate(np.asarray(parts), 1):
-                    words = f"{name} shown" if len(parts) == 1 else f"{name} {k}"
+                parts = np.asarray(value).reshape(-1, *np.shape(value)[-3:])
+                for k, part in enumerate(parts, 1):
+                    words = f"{name} shown" if np.ndim(value) == 3 else f"{name} {k}"
                     pictures.setdefault(words, []).append(part)
         if len(pictures) == 1:
             raise BadInput(

@@ -175,15 +175,16 @@ def _said(method, plan, source):
     if getattr(type(method), "sheet", Method.sheet) is Method.sheet:
         return []  # It has no answers to be seen; its views are on the page already.
     source = next((probe.test for probe in plan.probes.values()), source)
-    maps = [k for k, v in method.backbone.output.items() if len(v.shape) == 4]
     few = Subset(source, spread(source.count, LOOKED_AT))
     pages = {
         "What it says": lambda: pictures.answers(method, source, SAID),
         "First filters": lambda: pictures.kernels(method.backbone),
-        f"What excites {maps[-1]} most": lambda: pictures.excited(
-            method.deployable(), few, maps[-1], pictures.side(method)
-        ),
     }
+    last = [k for k, v in method.backbone.output.items() if len(v.shape) == 4][-1:]
+    if last:
+        pages[f"What excites {last[0]} most"] = lambda: pictures.excited(
+            method.deployable(), few, last[0], pictures.side(method)
+        )
     rows = []
     for title, draw in pages.items():
         try:
