@@ -224,10 +224,11 @@ def test_a_run_is_shown_and_so_is_the_model_made_of_it(run, command):
 
 
 def test_filters_and_what_excites_a_layer_are_drawn(run, command):
-    words = ["show", run / "run", "--out", run / "c.png"]
-    code, out, err = command(*words, "--filters")
-    assert code == 0 and "kernels: 6.000" in out, err
-    code, out, err = command(*words, run / "photos", "--top", "conv2", "--count", 3)
+    out = ["--out", run / "c.png"]
+    code, said, err = command("show", run / "run", *out, "--filters")
+    assert code == 0 and "kernels: 6.000" in said, err
+    words = ["show", run / "run", run / "photos", *out, "--top", "conv2"]
+    code, out, err = command(*words, "--count", 3)
     assert code == 0 and str(run / "c.png") in out, err
     assert Image.open(run / "c.png").size[0] == 6 + 3 * (128 + 6)
 
@@ -244,15 +245,10 @@ def test_what_cannot_be_shown_is_told(run, command, tmp_path):
     assert "No image below" in error(run / "run", tmp_path / "empty")
     assert "Give 1 or more" in error(run / "run", photos, "--count", 0)
     assert "no features 'conv9'" in error(run / "run", photos, "--top", "conv9")
-    export = [
-        "export",
-        run / "run",
-        "--no-heads",
-        "--name",
-        "colorization_alexnet.bare",
-    ]
-    assert command(*export, "--registry", run / "models")[0] == 0
-    name = ["colorization_alexnet.bare", "--registry", run / "models"]
-    assert "without heads" in (words := error(*name, photos)) and "--filters" in words
-    words = ["show", *name, "--filters", "--out", tmp_path / "bare.png"]
+    bare, models = "colorization_alexnet.bare", ["--registry", run / "models"]
+    words = ["export", run / "run", "--no-heads", "--name", bare, *models]
+    assert command(*words)[0] == 0
+    words = error(bare, photos, *models)
+    assert "without heads" in words and "--filters" in words
+    words = ["show", bare, *models, "--filters", "--out", tmp_path / "bare.png"]
     assert command(*words)[0] == 0
