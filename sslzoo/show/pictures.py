@@ -32,7 +32,7 @@ from sslzoo.zoo import load as loading
 from sslzoo.zoo import registry, resume
 
 TILE = 128  # The side of a picture on a page.
-COLUMNS = 16  # Of filters.
+COLUMNS = 12  # Of filters.
 CHANNELS = 8  # Of a layer, evenly spread, where it has more.
 TICK = (0, 0, 0)  # The ticks of bars.
 
@@ -155,7 +155,7 @@ def kernels(network):
         part = _sees(layer)
         pictures = [kernel[..., k] for k in range(kernel.shape[-1])]
         shown = [as_filter(each, part) for each in pictures]
-        scale = max(1, TILE // 3 // kernel.shape[0])
+        scale = max(1, TILE // 2 // kernel.shape[0])
         shown = [np.kron(each, np.ones((scale, scale, 1))) for each in shown]
         titles.append(
             f"{layer.name}: {len(shown)} kernels of {kernel.shape[0]} x "
@@ -250,13 +250,12 @@ def as_bars(said, found, colours):
 
 
 def cut(image, window):
-    """A window of an image, with paper where it reaches beyond."""
+    """A window of an image, moved inside and made smaller where it reaches beyond."""
     top, left, height, width = window
-    page = np.full((height, width, 3), sheet.PAPER, "uint8")
-    y, x = max(0, -top), max(0, -left)
-    part = as_bytes(image)[max(0, top) : top + height, max(0, left) : left + width]
-    page[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return page
+    height, width = min(height, image.shape[0]), min(width, image.shape[1])
+    top = min(max(top, 0), image.shape[0] - height)
+    left = min(max(left, 0), image.shape[1] - width)
+    return image[top : top + height, left : left + width]
 
 
 def tile(picture):
