@@ -280,6 +280,18 @@ def features(args):
     show(args, result, models.written)
 
 
+def show_(args):
+    """Draw what a model or a run says of images, its filters, or what excites it."""
+    from sslzoo.show import models, pictures
+
+    images = pictures.images_of(args.images) if args.images else None
+    page = pictures.of(
+        args.name, images, args.filters, args.top, args.count, args.registry
+    )
+    result = {"out": str(page.write(args.out)), "figures": page.figures}
+    show(args, result, models.pictured)
+
+
 def bundle(args):
     """Put models, whole, into a folder or file for a machine without network."""
     from sslzoo.show import models
@@ -565,6 +577,18 @@ def parser():
         help="auto: bfloat16 where the processor has units for it",
     )
     one.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
+    one.add_argument("--registry", **registry)
+
+    one = verb(show_, "sslzoo show runs/color photos/ --out sheet.png")
+    one.add_argument("name", help="of a model with heads, or the workdir of a run")
+    one.add_argument("images", nargs="?", help="a folder, or a spec: toyworld:test")
+    one.add_argument("--out", required=True, metavar="FILE", help="the picture")
+    one.add_argument("--count", type=int, default=8, metavar="N", help="of images (8)")
+    what = one.add_mutually_exclusive_group()
+    what.add_argument(
+        "--filters", action="store_true", help="the first layer's; needs no images"
+    )
+    what.add_argument("--top", metavar="LAYER", help="the windows that excite it most")
     one.add_argument("--registry", **registry)
 
     one = verb(bundle, "sslzoo bundle byol_r18w16 --out models.zip", tensorflow=False)

@@ -43,7 +43,7 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
 
 VERBS = (
     "train evaluate report export check pack list info features bundle verify bench "
-    "sheet"
+    "sheet show"
 ).split()
 
 

@@ -3,11 +3,13 @@
 import inspect
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import sslzoo
 from sslzoo import distribute
 from sslzoo.errors import BadInput
+from sslzoo.methods.sheets import Sheet
 
 BEYOND = (
     "fit was given floating point images beyond [0, 1]: as it seems, 0 to 255. Divide "
@@ -102,6 +104,42 @@ class Method(keras.Model):
     def look(self, batch):
         """What `health` measures of a batch, or None: see `health.measure`."""
         return None
+
+    def sheet(self, batch):
+        """What a person can see of it: here, what it is shown of each image.
+
+        A method that answers in pictures shows these instead.
+
+        Args:
+            batch: {"image": `[n, size, size, 3]`, RGB in [0, 1]; and what it `uses`}.
+
+        Returns:
+            A `methods.sheets.Sheet`.
+        """
+        if self.example is None:
+            raise BadInput(
+                f"This {type(self).__name__} has nothing to show: it has no pictures "
+                "of its own, and its file could not say what it is shown of an image. "
+                "--filters and --top LAYER show its network."
+            )
+        names = {"image", *self.uses} & {*batch}
+        pictures = {"image": batch["image"]}
+        for i in range(len(batch["image"])):
+            item = {name: tf.convert_to_tensor(batch[name][i]) for name in names}
+            made = self.example(item, tf.constant([0, i], tf.int64))
+            for name, value in sorted(made.items()):
+                if np.ndim(value) not in (3, 4) or np.shape(value)[-1] != 3:
+                    continue
+                parts = np.asarray(value).reshape(-1, *np.shape(value)[-3:])
+                for k, part in enumerate(parts, 1):
+                    words = f"{name} shown" if np.ndim(value) == 3 else f"{name} {k}"
+                    pictures.setdefault(words, []).append(part)
+        if len(pictures) == 1:
+            raise BadInput(
+                f"{type(self).__name__} has nothing to show: no part of its examples "
+                "is a picture. --filters and --top LAYER show its network."
+            )
+        return Sheet({name: np.stack(each) for name, each in pictures.items()})
 
     def shown(self, batch):
         """The batch as the network sees it: here ends what the pipeline began."""

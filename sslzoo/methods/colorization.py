@@ -16,6 +16,7 @@ Pictures that are gray themselves are kept, since nothing tells them from what i
 in the world; the meter "gray" is their part.
 """
 
+import colorsys
 import functools
 
 import keras
@@ -27,7 +28,7 @@ from sslzoo.augment import draws, patches
 from sslzoo.backbones import fold, layers
 from sslzoo.errors import BadInput
 from sslzoo.heads.hypercolumns import Hypercolumns
-from sslzoo.methods import colour_targets
+from sslzoo.methods import colour_targets, sheets
 from sslzoo.methods.base import Method
 
 BLOCKS = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}  # of VGG-16, and their convolutions
@@ -44,6 +45,7 @@ HYPERCOLUMNS = {  # {feature: stride}; "data" is the gray image itself.
 }
 GRAY_MEAN = 0.4488  # What the authors take from gray before the network sees it.
 COLOURLESS = 2 / 255  # Of chroma: less is what rounding leaves of gray.
+CELLS = 64  # Places along a side of a picture for a person: between them it is smooth.
 
 
 def example(size, shortest=(352, 600)):
@@ -211,6 +213,46 @@ class Colorization(Method):
         found = self.target.colours(self.answers(images, places), gray)
         return ops.reshape(found, (-1, len(rows), len(columns), 3))
 
+    def sheet(self, batch):
+        """Gray, the colours said, the truth, and how sure it is at each pixel."""
+        images = ops.convert_to_numpy(batch["image"])
+        gray, size = images.mean(-1, keepdims=True), images.shape[1:3]
+        spacing = -(-max(size) // CELLS)
+        grid = [np.arange(spacing // 2, side, spacing) for side in size]
+        places = np.stack(np.meshgrid(*grid, indexing="ij"), -1).reshape(1, -1, 2)
+        # One at a time: of all places the hypercolumns are large.
+        said = [self.answers(images[i : i + 1], places) for i in range(len(images))]
+        said = ops.concatenate(said)
+
+        def whole(values):
+            values = np.reshape(values, (len(images), *map(len, grid), -1))
+            return sheets.between(values, grid, size)
+
+        shade = gray[:, grid[0]][:, :, grid[1], 0].reshape(len(images), -1)
+        colours = np.asarray(self.target.colours(said, shade)) - shade[..., None]
+        rgb = np.clip(gray + whole(colours), 0, 1)
+        pictures = {"gray": np.repeat(gray, 3, -1), "said": rgb, "truth": images}
+        figures = sheets.of_colours(rgb, images)
+        p = {name: np.asarray(v) for name, v in self.target.distributions(said).items()}
+        if p:
+            pictures["sure"] = whole(sum(map(sheets.sure, p.values())) / len(p))[..., 0]
+        # As in the loss, the hue of a place counts by its chroma.
+        chroma = np.ptp(images, axis=-1)
+        weights = {"hue": chroma + 1e-6, "chroma": np.ones_like(chroma)}
+        bars, counted = {}, self.target.counted(images)
+        for name, each in p.items():
+            figures[f"bits of {name}"] = sheets.entropy(each).mean(-1)
+            if name in counted:
+                found, weight = np.asarray(counted[name]), weights[name]
+                bits = sheets.entropy(found).mean(axis=(1, 2))
+                figures[f"bits of {name} in the image"] = bits
+                bars[name] = sheets.Bars(
+                    _marginal(each, weight[:, grid[0]][:, :, grid[1]]),
+                    _marginal(found, weight),
+                    _of_bins(name, found.shape[-1]),
+                )
+        return sheets.Sheet(pictures, bars, figures)
+
     def deployable(self):
         """The gray network; `backbones.channels.to_rgb` makes it one of colours."""
         return fold.folded(self.backbone) if self.absorb else self.backbone
@@ -242,6 +284,21 @@ def part_gray(images):
     """The part of the images that have no colour anywhere."""
     chroma = ops.max(images, axis=-1) - ops.min(images, axis=-1)
     return ops.mean(ops.cast(ops.max(chroma, axis=(1, 2)) < COLOURLESS, "float32"))
+
+
+def _marginal(p, weight):
+    """The mean of distributions, `[n, bins]` of `[n, ..., bins]`, by their weight."""
+    n, bins = len(p), p.shape[-1]
+    share = weight.reshape(n, -1) / weight.reshape(n, -1).sum(-1, keepdims=True)
+    return np.einsum("np,npb->nb", share, p.reshape(n, -1, bins))
+
+
+def _of_bins(name, bins):
+    """The RGB of each bin of hue, or of chroma: those of one blue."""
+    middle = (np.arange(bins) + 0.5) / bins
+    if name == "hue":
+        return np.array([colorsys.hsv_to_rgb(v, 0.75, 0.85) for v in middle])
+    return np.array([colorsys.hsv_to_rgb(0.6, v, 0.85) for v in middle])
 
 
 def _gray(backbone):

@@ -6,6 +6,8 @@
 
 Each has the number of its `outputs`; `loss(outputs, images, places)`, the mean over the
 places; and `colours(outputs, gray)`, the RGB `[..., 3]` that the outputs stand for.
+For a person to see there are `distributions(outputs)`, and `counted(images)`, what
+these would be if they were right.
 Outputs are `[n, points, outputs]`, images `[n, h, w, 3]`, places int `[n, points, 2]`.
 """
 
@@ -34,6 +36,14 @@ class Target:
     def from_config(cls, config):
         return cls(**config)
 
+    def distributions(self, outputs):
+        """{name: `[..., bins]`, of the sum 1}; a regression has none."""
+        return {}
+
+    def counted(self, images):
+        """{name: `[n, h, w, bins]`}, of those that images have at each pixel."""
+        return {}
+
 
 @keras.saving.register_keras_serializable("sslzoo")
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +71,19 @@ class Histograms(Target):
         return self.scale * loss
 
     def colours(self, outputs, gray):
+        said = self.distributions(outputs)
+        return color.colour_of(said["hue"], said["chroma"], gray)
+
+    def distributions(self, outputs):
         hue, chroma = ops.split(ops.convert_to_tensor(outputs), 2, axis=-1)
-        return color.colour_of(ops.softmax(hue), ops.softmax(chroma), gray)
+        return {"hue": ops.softmax(hue), "chroma": ops.softmax(chroma)}
+
+    def counted(self, images):
+        hue, chroma = (
+            color.dense_histograms(values, self.bins, self.window)
+            for values in color.hue_chroma(images)
+        )
+        return {"hue": hue, "chroma": chroma}
 
 
 @keras.saving.register_keras_serializable("sslzoo")
@@ -127,6 +148,9 @@ class Bins(Target):
 
     def colours(self, outputs, gray):
         return _of_ab(color.annealed_mean(outputs), gray)
+
+    def distributions(self, outputs):
+        return {"ab": ops.softmax(outputs)}
 
 
 def named(kind, images, scale=0.0, rebalance=False):

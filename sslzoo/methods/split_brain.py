@@ -36,6 +36,7 @@ from sslzoo.errors import BadInput
 from sslzoo.heads import maps
 from sslzoo.losses.classification import cross_entropy
 from sslzoo.losses.regression import half_squares
+from sslzoo.methods import sheets
 from sslzoo.methods.base import Method
 
 
@@ -285,6 +286,86 @@ class SplitBrain(Method):
                 said.append((answer, head(half(cells, answer.of), training=training)))
         return said
 
+    def sheet(self, batch):
+        """Each way: what is given, the picture that the answer makes of it, the truth.
+
+        What is not asked is as it is in the truth; ab alone is shown at L = 50.
+        """
+        batch = {key: ops.convert_to_numpy(value) for key, value in batch.items()}
+        images, size = batch["image"], batch["image"].shape[1:3]
+        standard = self.lab.standard if self.lab else "skimage"
+        lab = np.asarray(color.rgb_to_lab(images, standard))
+
+        def drawn(part, colours):
+            """The RGB of a part of Lab, and for the rest what `colours` have."""
+            kept = np.broadcast_to(np.float32(colours), lab.shape).copy()
+            kept[..., layers.PARTS[part]] = lab[..., layers.PARTS[part]]
+            return np.asarray(color.lab_to_rgb(kept, standard))
+
+        gray = drawn("L", (50, 0, 0))
+        seen = {"Lab": images, "RGB": images, "L": gray, "ab": drawn("ab", (50, 0, 0))}
+        seen |= {"HHA": batch.get("hha")}
+        pictures, figures = {}, {}
+        asked = [(one, answer) for one in self.row.passes for answer in one.asked]
+        for (one, _), (answer, said) in zip(asked, self.answers(batch)):
+            given, target = self.given(one, answer), answer.target
+            way = f"{given} -> {target}, {answer.loss}"
+            places = [self.lie(n, side) for n, side in zip(said.shape[1:3], size)]
+            told = sheets.between(self.told(answer, said), places, size)
+            pictures[given] = seen[given]
+            if target == "HHA":
+                pictures |= {way: np.clip(told / 255, 0, 1), "HHA": seen["HHA"]}
+                figures |= _of_depth(told, seen["HHA"])
+                continue
+            colours = lab.copy()
+            colours[..., layers.PARTS[target]] = told
+            pictures[way] = np.asarray(color.lab_to_rgb(colours, standard))
+            found = {}
+            if "ab" in target:
+                found = {
+                    "PSNR": sheets.psnr(pictures[way], images),
+                    "PSNR of gray": sheets.psnr(gray, images),
+                    "ab error": sheets.distance(colours[..., 1:], lab[..., 1:]),
+                    "ab error of gray": sheets.distance(0, lab[..., 1:]),
+                }
+            if "L" in target:
+                found["L error"] = sheets.distance(colours[..., :1], lab[..., :1])
+                found["L error of 50"] = sheets.distance(50, lab[..., :1])
+            if answer.loss == "cl":
+                p = np.asarray(ops.softmax(said))
+                certain = sheets.between(sheets.sure(p), places, size)
+                pictures[f"sure of {target}"] = certain
+                found["bits"] = sheets.entropy(p).mean(axis=(1, 2))
+            figures |= {f"{way}: {name}": value for name, value in found.items()}
+        return sheets.Sheet({**pictures, "truth": images}, figures=figures)
+
+    def given(self, one, answer):
+        """What of an image is shown to those channels that give this answer."""
+        if one.shown in ("L", "ab"):
+            return one.shown
+        if self.row.sees == "Lab" and answer.of != "all":
+            return {"first": "L", "rest": "ab"}[answer.of]
+        return self.row.sees
+
+    def told(self, answer, said):
+        """The numbers an answer stands for: L, a, b, or 0 to 255 of HHA."""
+        if answer.loss == "cl":
+            if answer.target == "ab":
+                return np.asarray(color.annealed_mean(said))
+            return np.asarray(color.annealed_mean(said, color.L_BINS))[..., None]
+        said = ops.convert_to_numpy(said) * self.unit
+        if answer.target == "HHA":
+            return said + np.array(HHA_MEAN, "float32")
+        part = layers.PARTS[answer.target]
+        said = said[..., part] if self.row.shared else said
+        return said + np.array((50, 0, 0), "float32")[part]
+
+    def lie(self, cells, side):
+        """The pixels on which the cells of one axis lie."""
+        if self.stride:
+            return np.minimum(self.stride * np.arange(cells), side - 1)
+        return (np.arange(cells) + 0.5) * side / cells - 0.5
+
     def visible(self, colours, shown, batch, training):
         """What a pass shows: L lies around zero, so what is left out is 0."""
         if shown in ("L", "ab"):
@@ -340,9 +421,20 @@ class SplitBrain(Method):
         if not self.stride:
             return ops.image.resize(images, cells, "bilinear", antialias=True)
         for axis, count in zip((1, 2), cells):
-            places = np.minimum(self.stride * np.arange(count), images.shape[axis] - 1)
-            images = ops.take(images, places, axis=axis)
+            images = ops.take(images, self.lie(count, images.shape[axis]), axis=axis)
         return images
+
+
+def _of_depth(told, hha):
+    """The mean |difference| where depth is known, of 255; and that of the mean."""
+    known = hha[..., 2] > 0
+    counts = np.maximum(known.sum(axis=(1, 2)), 1)
+
+    def error(found):
+        apart = np.abs(found - 255 * np.float64(hha)).mean(-1) * known
+        return apart.sum(axis=(1, 2)) / counts
+
+    return {"HHA error": error(told), "HHA error of the mean": error(HHA_MEAN)}
 
 
 def half(maps, of):

@@ -59,3 +59,11 @@ def bundled(result, file=None):
     where = "that folder" if result["folder"] else "the folder it is unpacked into"
     words = f"On the machine without network, set SSLZOO_CACHE to {where}."
     out.print(words, markup=False)
+
+
+def pictured(result, file=None):
+    """Prints what `sslzoo show` drew, and the means of its figures."""
+    out = console.Console(file=file, highlight=False, soft_wrap=True)
+    for name, value in result["figures"].items():
+        out.print(f"{name}: {value:.3f}", markup=False)
+    out.print(result["out"], markup=False)

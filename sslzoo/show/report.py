@@ -5,6 +5,7 @@ Nothing is fetched and no script runs: it can be mailed, opened from a disk, pri
     random features beside trained ones    each probe, in per cent
     curves                                 meters, health and probes over the epochs
     what the network is shown              images, and the views made of them
+    what it says                           its answers, its filters, what excites it
     nearest neighbours                     by trained features, and by random ones
     features of a folder                   which model made them, what it finds alike
 """
@@ -20,13 +21,17 @@ import numpy as np
 
 from sslzoo import checkpoints, health
 from sslzoo.data import pipeline
+from sslzoo.data.combined import Subset
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput
-from sslzoo.show import curves, folder, neighbours
+from sslzoo.methods.base import Method
+from sslzoo.show import curves, folder, neighbours, pictures
 from sslzoo.show.progress import PROTOCOLS, duration
-from sslzoo.show.tiles import SIDE, tile
+from sslzoo.show.tiles import SIDE, inline, spread, tile
 
 SHOWN = 8  # Images beside their views.
+SAID = 6  # Images of which the network says something.
+LOOKED_AT = 200  # Images among which those are that excite a layer most.
 LISTED = 50  # Images in quarantine that are named.
 
 
@@ -45,12 +50,13 @@ def write(workdir, path=None, method=None, plan=None, features=None):
     made = folder.of_file(features, method) if features else None
     history = workdir.history() if _kept(workdir, "history.jsonl") else []
     timing = workdir.timing() if _kept(workdir, "timing.jsonl") else []
-    views, near = None, None
+    views, near, said = None, None, []
     if plan:
         stream = _first(plan.streams)
         side, views = _views(stream, plan.seed, getattr(method, "uses", ()))
     if plan and method:
         near = neighbours.of_run(method, plan, stream.source, side)
+        said = _said(method, plan, stream.source)
     defaults = run.get("defaults", {})
     measured = [row["health"] for row in history if row.get("health")]
     bad = list(csv.DictReader(io.StringIO(_kept(workdir, "quarantine.csv"))))
@@ -67,6 +73,7 @@ def write(workdir, path=None, method=None, plan=None, features=None):
         curves=curves.draw(history),
         views=views,
         near=near,
+        said=said,
         made=made,
         bad=bad,
         listed=LISTED,
@@ -158,3 +165,35 @@ def _views(stream, seed, uses):
         rows.append(row)
     sides = [value.shape[-2] for value in pictures.values()]
     return sides[0] if sides else None, rows
+
+
+def _said(method, plan, source):
+    """The pages of `show.pictures`: [{"title", "hint", "src", "alt"}]; none of others.
+
+    Of pictures that the run did not learn from, where it has such.
+    """
+    if getattr(type(method), "sheet", Method.sheet) is Method.sheet:
+        return []  # It has no answers to be seen; its views are on the page already.
+    source = next((probe.test for probe in plan.probes.values()), source)
+    few = Subset(source, spread(source.count, LOOKED_AT))
+    pages = {
+        "What it says": lambda: pictures.answers(method, source, SAID),
+        "First filters": lambda: pictures.kernels(method.backbone),
+    }
+    last = [k for k, v in method.backbone.output.items() if len(v.shape) == 4][-1:]
+    if last:
+        pages[f"What excites {last[0]} most"] = lambda: pictures.excited(
+            method.deployable(), few, last[0], pictures.side(method)
+        )
+    rows = []
+    for title, draw in pages.items():
+        try:
+            page = draw()
+        except BadInput as error:
+            rows.append({"title": title, "failed": str(error)})
+            continue
+        file = io.BytesIO()
+        page.picture().save(file, format="png", optimize=True)
+        words = ", ".join(f"{name} {value:.2f}" for name, value in page.figures.items())
+        rows.append({"title": title, "words": words, "src": inline(file), "failed": ""})
+    return rows

@@ -29,20 +29,33 @@ def sheet(rows, path, titles=(), scale=1):
         rows: lists of pictures `[h, w, 3]`, uint8 or float in [0, 1], of one size; or
             of (picture, caption).
         path: where to write; the suffix says in which format.
-        titles: one line above each row.
+        titles: a line, or some, above each row.
         scale: by how much a picture is enlarged, pixels staying sharp.
 
     Returns:
         The path.
     """
+    path = Path(path)
+    with files.writing(path, "Give another file."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn(rows, titles, scale).save(path, optimize=True)
+    return path
+
+
+def drawn(rows, titles=(), scale=1):
+    """The page that `sheet` writes, as a picture of Pillow."""
     rows = [[c if isinstance(c, tuple) else (c, "") for c in row] for row in rows]
     titles = [*titles, *[""] * (len(rows) - len(titles))]
     height, width = (scale * side for side in np.shape(rows[0][0][0])[:2])
     # Of each row: the height of its title, and of its captions.
-    heads = [LINE + 4 if title else 0 for title in titles]
+    heads = [LINE * len(title.splitlines()) + 4 if title else 0 for title in titles]
     feet = [LINE if any(caption for _, caption in row) else 0 for row in rows]
     tall = GAP + sum(heads) + sum(feet) + len(rows) * (height + GAP)
     wide = GAP + max(len(row) for row in rows) * (width + GAP)
+
+    pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    lines = [line for title in titles for line in title.splitlines()]
+    wide = max([wide, *(2 * GAP + int(pen.textlength(line)) for line in lines)])
 
     page = Image.new("RGB", (wide, tall), PAPER)
     pen, top = ImageDraw.Draw(page), GAP
@@ -55,10 +68,7 @@ def sheet(rows, path, titles=(), scale=1):
             page.paste(tile.resize((width, height), Image.NEAREST), (left, top))
             pen.text((left, top + height + 1), caption, INK)
         top += height + below + GAP
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.save(path, optimize=True)
-    return path
+    return page
 
 
 def as_bytes(picture):

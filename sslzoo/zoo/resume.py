@@ -70,7 +70,8 @@ def load(entry, steps=None, rate=None, example=None):
     if not (folder / "method.json").exists():
         raise MissingFile(
             f"{folder} has no method.json: it was published without heads, for "
-            "features alone. sslzoo.load(name) gives them."
+            "features alone. sslzoo.load(name) gives them, and `sslzoo show` draws "
+            "what needs no heads: --filters, --top LAYER."
         )
     told = json.loads((folder / "method.json").read_text())
     _import_ours(told)

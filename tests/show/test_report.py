@@ -12,6 +12,7 @@ from PIL import Image
 from sslzoo import backbones
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, MissingFile
+from sslzoo.methods.sheets import Sheet
 from sslzoo.recipe import Probe, Recipe
 from sslzoo.show import report, tiles
 from sslzoo.workdir import Workdir
@@ -252,6 +253,36 @@ def test_images_without_labels_have_neighbours_but_no_verdict(tmp_path, undrawn)
     assert len(asked) == 8 and len(near) == 48
     for i, image in enumerate(asked):  # None is its own neighbour.
         assert image["src"] not in {n["src"] for n in near[6 * i : 6 * i + 6]}
+
+
+class Says(Method):
+    """And what it says of an image is the image."""
+
+    example = type("Example", (), {"size": 12})
+
+    def sheet(self, batch):
+        return Sheet({"said": batch["image"]}, figures={"light": [0.25, 0.75] * 3})
+
+
+def test_what_a_method_says_is_on_its_page(tmp_path, undrawn):
+    folder = make_workdir(tmp_path / "run", history())
+    method = Says(backbones.build("tiny"))
+    page = Page(report.write(folder, method=method, plan=make_plan()))
+    (said,) = page.pictures("What it says. Means: light 0.50")
+    assert pixels(said).shape[0] > 6 * 128
+    assert len(page.pictures("First filters. Means: kernels")) == 1
+    assert len(page.pictures("What excites block2 most")) == 1
+
+
+def test_what_cannot_be_drawn_does_not_cost_the_page(tmp_path, undrawn):
+    folder = make_workdir(tmp_path / "run", history())
+    page = Page(report.write(folder, method=Says(seeing(1.0)), plan=make_plan()))
+    assert page.pictures("What it says")
+    assert "It could not be drawn." in page.text and "no convolution" in page.text
+
+
+def test_a_method_that_shows_but_its_views_is_not_shown_twice(full):
+    assert "What it says" not in full.text
 
 
 def test_a_run_on_its_way_says_where_it_stands(tmp_path, undrawn):

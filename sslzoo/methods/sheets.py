@@ -1,0 +1,97 @@
+"""What a person can see of a method: pictures and numbers of a few images.
+
+`Method.sheet` fills a `Sheet`; how it is laid out, the method need not know. Beside it
+is what methods of colour have in common: how far from the truth colours are,
+
+    PSNR = -10 log10(mean of (RGB - RGB')^2),   ab error = mean of |ab - ab'|
+
+each beside the same of gray, which knows no colour; and how sure a distribution is,
+
+    H = -sum_k p_k log2 p_k,   sure = 1 - H / log2(number of bins)
+"""
+
+import dataclasses
+
+import numpy as np
+
+from sslzoo import color
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars:
+    """Two histograms of each image, `[n, bins]`, and the RGB of each bin."""
+
+    said: np.ndarray
+    found: np.ndarray
+    colours: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """Of n images, all by name, in the order in which they are shown.
+
+    Args:
+        pictures: `[n, h, w, 3]`, RGB in [0, 1]; or `[n, h, w]`, numbers as a map.
+        bars: of `Bars`.
+        figures: `[n]`, a number of each image.
+    """
+
+    pictures: dict[str, np.ndarray]
+    bars: dict[str, Bars] = dataclasses.field(default_factory=dict)
+    figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+def of_colours(rgb, images):
+    """{"PSNR", "ab error" and of both what gray has: `[n]`} of `[n, h, w, 3]`.
+
+    Gray is the plain mean of R, G and B, and has neither a nor b.
+    """
+    gray = np.repeat(images.mean(-1, keepdims=True), 3, -1)
+    return {
+        "PSNR": psnr(rgb, images),
+        "PSNR of gray": psnr(gray, images),
+        "ab error": distance(ab(rgb), ab(images)),
+        "ab error of gray": distance(0, ab(images)),
+    }
+
+
+def psnr(found, images):
+    """In dB, `[n]`; equal pictures have 100."""
+    squares = np.mean((np.float64(found) - images) ** 2, axis=(1, 2, 3))
+    return -10 * np.log10(np.maximum(squares, 1e-10))
+
+
+def distance(found, truth):
+    """The mean over pixels of |found - truth|, `[n]` of `[n, h, w, c]`."""
+    apart = np.linalg.norm(np.float64(truth) - found, axis=-1)
+    return apart.mean(axis=(1, 2))
+
+
+def ab(rgb):
+    return np.asarray(color.rgb_to_lab(np.float32(rgb)))[..., 1:]
+
+
+def entropy(p):
+    """In bits, `[...]` of `[..., bins]`."""
+    p = np.float64(p)
+    return -np.sum(p * np.log2(np.maximum(p, 1e-30)), axis=-1)
+
+
+def sure(p):
+    """1 of one bin alone, 0 where all are equal."""
+    return 1 - entropy(p) / np.log2(p.shape[-1])
+
+
+def between(values, places, size):
+    """Maps known at some places, at all pixels: linear between, level outside.
+
+    Args:
+        values: `[n, rows, columns, ...]`.
+        places: pixels of the rows and of the columns, each in order.
+        size: (height, width) of what is wanted.
+    """
+    for axis, (known, side) in enumerate(zip(places, size), 1):
+        weights = [np.interp(np.arange(side), known, e) for e in np.eye(len(known))]
+        values = np.tensordot(values, weights, axes=(axis, 0))
+        values = np.moveaxis(values, -1, axis)
+    return np.float32(values)
