@@ -17,6 +17,7 @@ import pytest
 from sslzoo import checkpoints, cli, recipe, runner, workdir
 from sslzoo.data import sources
 from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
+from sslzoo.verbs import train as train_verb
 
 NAME = "byol_r18w16_toyworld"
 KNOBS = dict(
@@ -117,7 +118,7 @@ def test_the_line_that_goes_on_repeats_the_options_given(tmp_path):
     words = ["--bad-images", "0.2", "--strategy", "one", "--on-collapse", "stop"]
     line = [NAME, *knobs, "--workdir", str(tmp_path / "run"), *words, "--report"]
     args = cli.parser().parse_args(["train", *line])
-    folder = workdir.Workdir(tmp_path / "run", cli.options_of(args))
+    folder = workdir.Workdir(tmp_path / "run", train_verb.options_of(args))
     opened(tmp_path / "run")
     said = folder.same_again().removeprefix("sslzoo ").split()
     again = cli.parser().parse_args(said)

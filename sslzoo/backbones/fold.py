@@ -30,15 +30,14 @@ def folded(model):
         model: functional or sequential; its layers may be such models again, or hold
             them, where their configs say so, as a reversible block does its units.
     """
-    entry = json.loads(model.to_json())
+    entry = _written(model)
     if entry["class_name"] not in MODELS:
         raise BadInput(
             f"{model.name} is a {entry['class_name']}, of whose layers nothing is "
             "known. A model made by keras.Model(inputs, outputs) can be folded."
         )
     before = entry["config"]
-    after = {**entry, "config": _without_norms(before)}
-    twin = keras.models.model_from_json(json.dumps(after))
+    twin = _read({**entry, "config": _without_norms(before)})
     _fill(twin, model, before)
     return twin
 
@@ -74,6 +73,25 @@ class Affine(keras.layers.Layer):
 
 # A model is rewritten as what Keras stores of it: a list of layers, each an entry with
 # its config and with the places of the tensors that it is called on.
+
+
+def _written(model):
+    try:
+        return json.loads(model.to_json())
+    except (TypeError, NotImplementedError) as error:
+        raise BadInput(
+            f"Keras cannot write {model.name} down, so it cannot be folded: {error}"
+        ) from error
+
+
+def _read(entry):
+    try:
+        return keras.models.model_from_json(json.dumps(entry))
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise BadInput(
+            f"Keras cannot make {entry['config'].get('name')} again of what it wrote "
+            f"down, so it cannot be folded: {error}"
+        ) from error
 
 
 def _without_norms(config):

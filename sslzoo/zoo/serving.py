@@ -25,12 +25,13 @@ def quick(model):
     One of another precision than float32, and one that folds not, stays as it is.
     """
     layers = model._flatten_layers(include_self=False)
-    if any(layer.compute_dtype != "float32" for layer in layers):
+    drawn = getattr(model, "inputs", None)  # None of what is code alone.
+    if not drawn or any(layer.compute_dtype != "float32" for layer in layers):
         return model
     try:
         twin = fold.folded(keras.Model(model.inputs, model.output))
-    except (BadInput, AttributeError, ValueError, TypeError, NotImplementedError):
-        return model  # Of layers, or a call, that Keras cannot write down.
+    except BadInput:  # Keras cannot write it down.
+        return model
     if not isinstance(model, models.ZooModel):
         return twin
 

@@ -7,10 +7,7 @@ keras is keras.applications under tf.function, in our environment; torchvision, 
 last, is in one of its own. Prints one line of JSON: the median, in images a second.
 """
 
-import argparse
-import json
-import statistics
-import time
+import timing
 
 
 def keras_forward(batch, size):
@@ -45,25 +42,14 @@ def torchvision_forward(batch, size, bf16):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = timing.parser(__doc__, batch=32, turns=9)
     parser.add_argument("library", choices=("keras", "torchvision"))
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--turns", type=int, default=9)
     args = parser.parse_args()
     if args.library == "keras":
         run = keras_forward(args.batch, args.size)
     else:
         run = torchvision_forward(args.batch, args.size, args.bf16)
-    seconds = []
-    for _ in range(args.turns + 2):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    print(
-        json.dumps({"images_per_second": args.batch / statistics.median(seconds[2:])})
-    )
+    timing.report(run, args.batch, args.turns, warm=2)
 
 
 if __name__ == "__main__":

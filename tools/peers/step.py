@@ -6,12 +6,9 @@ In an environment with lightly and torchvision, not in ours. Random images, chan
 last, plain SGD. Prints one line of JSON: the median over the steps, in images a second.
 """
 
-import argparse
 import copy
-import json
-import statistics
-import time
 
+import timing
 import torchvision_shim  # noqa: F401, before what imports torchvision.
 
 # isort: split
@@ -56,22 +53,11 @@ def make_step(size, batch, arch, bf16):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--batch", type=int, default=16)
+    parser = timing.parser(__doc__, batch=16, turns=5)
     parser.add_argument("--arch", default="resnet50")
-    parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--turns", type=int, default=5)
     args = parser.parse_args()
     step = make_step(args.size, args.batch, args.arch, args.bf16)
-    seconds = []
-    for turn in range(args.turns + 1):
-        start = time.perf_counter()
-        step()
-        if turn:
-            seconds.append(time.perf_counter() - start)
-    rate = args.batch / statistics.median(seconds)
-    print(json.dumps({"images_per_second": rate}))
+    timing.report(step, args.batch, args.turns)
 
 
 if __name__ == "__main__":

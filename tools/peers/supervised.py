@@ -6,11 +6,7 @@ In an environment with torchvision, not in ours. Random images, plain SGD. Print
 line of JSON: the median over the steps, in images a second.
 """
 
-import argparse
-import json
-import statistics
-import time
-
+import timing
 import torchvision_shim  # noqa: F401, before what imports torchvision.
 
 # isort: split
@@ -37,21 +33,9 @@ def make_step(batch, size, bf16):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--turns", type=int, default=5)
-    args = parser.parse_args()
+    args = timing.parser(__doc__, batch=32, turns=5).parse_args()
     step = make_step(args.batch, args.size, args.bf16)
-    seconds = []
-    for _ in range(args.turns + 1):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    print(
-        json.dumps({"images_per_second": args.batch / statistics.median(seconds[1:])})
-    )
+    timing.report(step, args.batch, args.turns)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The verbs of the `sslzoo` command, a file each; see `cli`."""

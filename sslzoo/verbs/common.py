@@ -1,0 +1,38 @@
+"""What the verbs share."""
+
+import contextlib
+import json
+
+from sslzoo.errors import BadInput
+
+REGISTRY = dict(metavar="DIR", help="models to look in (./savedmodels, cache, ours)")
+
+
+def decoding(args):
+    """A bar for the images that a recipe decodes before anything else."""
+    from sslzoo.show import progress
+
+    return contextlib.closing(progress.Count("images decoded", quiet=args.json))
+
+
+def show(args, result, draw):
+    """The result for a script, or for a person."""
+    if args.json:
+        print(json.dumps(result))
+    else:
+        draw(result)
+
+
+def report_line(result):
+    print(f"Report: {result['report']}")
+
+
+def read_knobs(words):
+    return dict(pair(word, "knob=value", "epochs=10") for word in words)
+
+
+def pair(word, form, like):
+    if "=" not in word:
+        what = form.partition("=")[0]
+        raise BadInput(f"{word!r} is no {what}: write {form}, like {like}.")
+    return word.split("=", 1)

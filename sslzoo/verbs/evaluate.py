@@ -1,0 +1,82 @@
+"""Measure the features of runs on labelled images: kNN and linear protocols."""
+
+import json
+import os
+
+from sslzoo.errors import BadInput
+from sslzoo.verbs import common
+
+EXAMPLE = "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json"
+
+
+def arguments(verb):
+    verb.add_argument("runs", nargs="+", metavar="RUN", help="workdirs: seeds of a run")
+    verb.add_argument(
+        "--protocol", action="append", choices=("knn", "linear"), help="(both)"
+    )
+    verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
+    verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
+    verb.add_argument("--size", type=int, help="side of the images (the recipe's)")
+    verb.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
+    verb.add_argument("--out", metavar="FILE", help="write the result as JSON too")
+
+
+def run(args):
+    from sslzoo import recipe, runner, watch, workdir
+    from sslzoo.data import sources
+    from sslzoo.evaluation import ladder
+    from sslzoo.show import progress
+
+    if args.size and not args.data:
+        raise BadInput("--size is of the images of --data: name these too.")
+    runs, probes, size = [], {}, args.size
+    for path in args.runs:
+        folder = workdir.Workdir(path)
+        with common.decoding(args) as count, watch.by(count):
+            method, plan = runner.trained(folder)
+        size = size or folder.run()["knobs"].get("image_size", 224)
+        untrained = runner.untrained(plan)
+        runs.append((path, method.deployable(), untrained.deployable()))
+        probes = probes or plan.probes
+    if args.data:
+        if not args.test:
+            raise BadInput(
+                "--data names images to learn from: --test must name others."
+            )
+        sets = sources.from_spec(args.data), sources.from_spec(args.test)
+        probes = {args.test: recipe.Probe(*sets, size)}
+    if not probes:
+        raise BadInput(
+            "These runs have no labelled images of their own. Name some: "
+            "--data folder:labelled/train --test folder:labelled/test."
+        )
+    results = ladder.evaluate(
+        runs,
+        probes,
+        args.protocol or ladder.PROTOCOLS,
+        args.seeds,
+        say=(lambda words: None) if args.json else progress.say,
+    )
+    common.show(args, results, progress.ladder_table)
+    if args.out:  # Last: what took long is seen even if it cannot be kept there.
+        from sslzoo import checkpoints
+        from sslzoo.zoo import files
+
+        kept = {**results, "made": made(args)}
+        with files.writing(args.out, "The scores are above; give another --out."):
+            checkpoints.write_text(args.out, json.dumps(kept, indent=1) + "\n")
+
+
+def made(args):
+    """How scores came about: of the runs too, and how these said that they ended."""
+    from sslzoo import workdir
+    from sslzoo.zoo import run as runs
+
+    told = {}
+    for path in args.runs:
+        folder, name = workdir.Workdir(path), os.path.basename(os.path.abspath(path))
+        one = told[runs.public(path)] = {"command": runs.command(folder.run(), name)}
+        if (folder.path / "result.json").exists():
+            one["ended"] = folder.result().get("probes", {})
+    words = [runs.public(word) for word in args.words]
+    return {**workdir.made(words), "runs": told}
