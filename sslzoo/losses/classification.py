@@ -9,8 +9,9 @@ def cross_entropy(logits, bins, weights=None, counts=None):
         l = -sum_q H_q log p_q,   p = softmax(logits)
 
     H is one-hot where only bins are given, else `weights` on several bins. With
-    `counts` each place's loss is multiplied by that of its foremost bin, as Zhang et
-    al. (2016) multiply its gradient: see `color.rebalancing`.
+    `counts` each place's loss is multiplied by that of its foremost bin: see
+    `color.rebalancing`. Zhang et al. (2016) multiply the gradient so, and report the
+    loss without; here it is in both.
 
     Args:
         logits: `[..., Q]`.

@@ -37,21 +37,3 @@ def kl(target, logits):
 def squared_error(prediction, target):
     """mean_i |prediction_i - target_i|^2, of colours `[..., c]`."""
     return ops.mean(ops.sum(ops.square(prediction - target), axis=-1))
-
-
-def soft_cross_entropy(bins, weights, logits, counts=None):
-    """The loss of Zhang et al.: mean_i v_i CE(soft bins of i, softmax(logits_i))
-
-    v_i is what the likeliest bin of place i counts, 1 where nothing is rebalanced. The
-    authors multiply the gradient by it and report the loss without; here it is in both.
-
-    Args:
-        bins, weights: `[..., k]`, of `color.soft_ab_bins`, the nearest first.
-        logits: `[..., 313]`.
-        counts: `[313]`, of `color.rebalancing`.
-    """
-    log_p = ops.take_along_axis(ops.log_softmax(logits), bins, axis=-1)
-    loss = -ops.sum(weights * log_p, axis=-1)
-    if counts is not None:
-        loss = loss * ops.take(ops.convert_to_tensor(counts, loss.dtype), bins[..., 0])
-    return ops.mean(loss)

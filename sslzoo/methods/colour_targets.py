@@ -22,6 +22,7 @@ from sslzoo import color
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
 from sslzoo.losses import colorization as losses
+from sslzoo.losses.classification import cross_entropy
 
 CHANNELS = {"ab": slice(1, 3), "Lab": slice(0, 3)}
 
@@ -143,7 +144,7 @@ class Bins(Target):
         if self.prior is not None:
             prior = tf.constant(self.prior, tf.float32)
             counts = color.rebalancing(prior, self.uniform)
-        loss = losses.soft_cross_entropy(bins, weights, outputs, counts)
+        loss = cross_entropy(outputs, bins, weights, counts)
         return self.scale * loss
 
     def colours(self, outputs, gray):

@@ -1,7 +1,6 @@
 """The losses of colorizers, one place at a time in float64."""
 
 import numpy as np
-import pytest
 
 from sslzoo.losses import colorization as losses
 
@@ -51,18 +50,3 @@ def test_squared_error_sums_over_colours_and_means_over_places():
         [np.sum((a - b) ** 2) for a, b in zip(p.reshape(10, 2), t.reshape(10, 2))]
     )
     np.testing.assert_allclose(losses.squared_error(p, t), truth, rtol=1e-6)
-
-
-@pytest.mark.parametrize("rebalanced", [False, True])
-def test_soft_cross_entropy_counts_by_the_first_bin(rebalanced):
-    random = np.random.default_rng(0)
-    bins = np.array([[3, 1], [0, 4]])
-    weights, z = distributions(2, 2), logits(2, 5)
-    counts = random.random(5) if rebalanced else None
-    total = 0
-    for i in range(2):
-        log_p = z[i] - np.log(np.exp(z[i]).sum())
-        one = -sum(weights[i, k] * log_p[bins[i, k]] for k in range(2))
-        total += one * (counts[bins[i, 0]] if rebalanced else 1)
-    ours = losses.soft_cross_entropy(bins, weights, z, counts)
-    np.testing.assert_allclose(ours, total / 2, rtol=1e-6)
