@@ -19,6 +19,8 @@ RECIPES = [path for path in RECIPES if not path.name.startswith("_")]
 
 CACHES = [path.stem for path in RECIPES if "cache" in recipe.knobs_of(path)]
 
+REAL = ("backbone", "width", "image_size", "stored", "hidden", "points", "margin")
+
 
 def small(path, **more):
     return recipe.load(path, **{**recipe.module(path).SMALL, **more})
@@ -58,10 +60,10 @@ def test_two_replicas_do_the_work_of_one(path, two_replicas):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_real_network_of_each_recipe_takes_a_step(path):
-    """Its own backbone and image size, batches of two, on stand-in images."""
+    """Its own backbone, width and size of images, batches of two, of stand-ins."""
     knobs = recipe.module(path).SMALL
     parameters = recipe.knobs_of(path)
-    own = {k: parameters[k] for k in ("backbone", "image_size", "hidden") if k in knobs}
+    own = {k: parameters[k] for k in REAL if k in knobs}
     method = runner.pretrain(small(path, **own, batch_size=2))
     assert all(np.isfinite(w).all() for w in method.get_weights())
 
