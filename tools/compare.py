@@ -74,7 +74,7 @@ def pairs(peers, data, photo):
                 sys.executable,
                 f"{TOOLS}/peers/logistic.py",
                 "synthetic:50000x2048x10",
-                *("1", "2000", "1e-5"),  # By default it stops 24 % above the optimum.
+                *("1", "400", "1e-6"),  # By default it stops 24 % above the optimum.
             ],
         ),
         "features": loop(photo, images=500),

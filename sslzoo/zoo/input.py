@@ -15,7 +15,7 @@ import numpy as np
 from sslzoo.errors import BadInput, MissingFile
 
 KERNELS = {"bicubic": 2, "bilinear": 1}  # and how far they reach
-AT_ONCE = 1 << 20  # numbers held while resizing
+AT_ONCE = 1 << 17  # numbers held while resizing: a processor's own cache has room
 
 
 def prepared(images, contract):
@@ -154,7 +154,9 @@ def view(image, contract):
     if side != size:
         part = resize(part, size, contract["interpolation"], contract["antialias"])
     unit = np.float32(1 / 255 if image.dtype == np.uint8 else 1)
-    return np.ascontiguousarray(np.clip(part * unit, 0, 1), np.float32)
+    shown = np.empty(part.shape, np.float32)
+    np.multiply(part, unit, out=shown, casting="same_kind")
+    return np.clip(shown, 0, 1, out=shown)
 
 
 def window(height, width, crop):
