@@ -1,7 +1,8 @@
 """The `sslzoo` command. Each verb is a file of `verbs/`, whose first line is its help.
 
 Such a file has an EXAMPLE, `arguments(verb)`, which adds its options, and `run(args)`,
-whose result is the exit code. It imports what is slow to import where it needs it.
+whose result is the exit code. It imports what is slow to import where it needs it. LATE
+names an argument that may also stand behind the options.
 """
 
 import argparse
@@ -73,7 +74,8 @@ def parser():
             epilog=f"Example: {verb.EXAMPLE}",
         )
         tensorflow = getattr(verb, "TENSORFLOW", True)
-        one.set_defaults(run=verb.run, json=False, tensorflow=tensorflow)
+        late = getattr(verb, "LATE", "")
+        one.set_defaults(run=verb.run, json=False, tensorflow=tensorflow, late=late)
         if getattr(verb, "JSON", True):
             words = "print the result as JSON, for scripts"
             one.add_argument("--json", action="store_true", help=words)
@@ -81,19 +83,25 @@ def parser():
     return top
 
 
-def _is_knob(word):
-    return "=" in word and not word.startswith("-")
+def _take_late(args, words):
+    """Takes words behind the options, which argparse does not; whether it could."""
+    if hasattr(args, "knobs"):
+        args.knobs += words
+        return all("=" in word and not word.startswith("-") for word in words)
+    if not words:
+        return True
+    if not args.late or getattr(args, args.late) or len(words) > 1:
+        return False
+    setattr(args, args.late, words[0])
+    return not words[0].startswith("-")
 
 
 def main(argv=None):
     top = parser()
     args, rest = top.parse_known_args(argv)
     args.words = sys.argv[1:] if argv is None else argv
-    # Knobs may stand before and after the options, which argparse does not allow.
-    if rest and not (hasattr(args, "knobs") and all(_is_knob(word) for word in rest)):
+    if not _take_late(args, rest):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        args.knobs += rest
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         if args.tensorflow:

@@ -3,6 +3,7 @@
 from sslzoo.verbs import common
 
 EXAMPLE = "sslzoo list 'byol_*' --license permissive"
+LATE = "filter"
 TENSORFLOW = False
 
 

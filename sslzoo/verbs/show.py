@@ -3,6 +3,7 @@
 from sslzoo.verbs import common
 
 EXAMPLE = "sslzoo show runs/color photos/ --out sheet.png"
+LATE = "images"
 
 
 def arguments(verb):

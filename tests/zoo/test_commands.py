@@ -33,6 +33,14 @@ def test_list_gives_a_table_or_json(command, zoo):
     assert [row["name"] for row in json.loads(out)] == ["byol_tiny.toy"]
 
 
+def test_a_filter_may_stand_behind_the_options_but_only_one(command, zoo):
+    code, out, _ = command("list", "--registry", zoo, "--json", "byol")
+    assert (code, out) == command("list", "byol", "--registry", zoo, "--json")[:2]
+    for words in (["byol", "r18"], ["--nothing"]):
+        code, _, err = command("list", "--registry", zoo, *words)
+        assert code == 2 and f"unrecognized arguments: {words[-1]}" in err
+
+
 @pytest.mark.parametrize(
     "words, near",
     [
