@@ -4,7 +4,6 @@ from sslzoo.errors import BadInput
 
 EXAMPLE = "sslzoo sheet --folder toyworld --count 200"
 JSON = False
-TENSORFLOW = False
 
 
 def arguments(verb):
