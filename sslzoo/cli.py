@@ -10,7 +10,7 @@ import os
 import sys
 
 from sslzoo import __version__
-from sslzoo.errors import Interrupted, SslzooError
+from sslzoo.errors import Interrupted, SslzooError, nearest
 from sslzoo.verbs import (
     bench,
     bundle,
@@ -33,6 +33,7 @@ VERBS = (
     *(train, evaluate, report, export, check, pack, paper, list_, info, features),
     *(show, bundle, verify, bench, sheet),
 )
+NAMES = {verb.__name__.rpartition(".")[2]: verb for verb in VERBS}
 
 
 def _import_quietly():
@@ -66,9 +67,9 @@ def parser():
     top.add_argument("--version", action="version", version=f"sslzoo {__version__}")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
-    for verb in VERBS:
+    for name, verb in NAMES.items():
         one = verbs.add_parser(
-            verb.__name__.rpartition(".")[2],
+            name,
             help=verb.__doc__,
             description=verb.__doc__,
             epilog=f"Example: {verb.EXAMPLE}",
@@ -97,9 +98,12 @@ def _take_late(args, words):
 
 
 def main(argv=None):
-    top = parser()
-    args, rest = top.parse_known_args(argv)
-    args.words = sys.argv[1:] if argv is None else argv
+    top, words = parser(), sys.argv[1:] if argv is None else argv
+    if words and not words[0].startswith("-") and words[0] not in NAMES:
+        near = nearest(words[0], NAMES)
+        top.error(f"no verb {words[0]!r}.{near} There are: {', '.join(NAMES)}.")
+    args, rest = top.parse_known_args(words)
+    args.words = words
     if not _take_late(args, rest):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

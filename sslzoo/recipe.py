@@ -182,7 +182,7 @@ def folders():
 
 
 def names():
-    return sorted({f.stem for place in folders() for f in place.glob("*_*.py")})
+    return sorted({f.stem for place in folders() for f in place.glob("[!_]*_*.py")})
 
 
 def _offer(near=""):

@@ -47,6 +47,11 @@ VERBS = (
 ).split()
 
 
+def test_a_mistyped_verb_is_named_with_its_neighbour(command):
+    code, _, err = command("featurs", "photos/")
+    assert code == 2 and "no verb 'featurs'. Did you mean 'features'? There are" in err
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_an_example_in_its_help(command, verb):
     code, out, _ = command(verb, "--help")

@@ -77,6 +77,7 @@ def test_recipes_are_found_by_name_by_path_and_by_neighbour(tmp_path):
         recipe.find("byol_r50_in2k")
     with pytest.raises(MissingFile, match="No recipe file"):
         recipe.find("train/none.py")
+    assert recipe.names() == [path.stem for path in RECIPES]
 
 
 def test_knobs_take_the_type_of_their_default():
