@@ -41,18 +41,12 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-VERBS = (
-    "train evaluate report export check pack list info features bundle verify bench "
-    "sheet show"
-).split()
-
-
 def test_a_mistyped_verb_is_named_with_its_neighbour(command):
     code, _, err = command("featurs", "photos/")
     assert code == 2 and "no verb 'featurs'. Did you mean 'features'? There are" in err
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", cli.NAMES)
 def test_each_verb_has_an_example_in_its_help(command, verb):
     code, out, _ = command(verb, "--help")
     assert code == 0 and f"Example: sslzoo {verb}" in " ".join(out.split())
