@@ -14,6 +14,7 @@ import tensorflow as tf
 from sslzoo.augment import draws
 
 LUMA = (0.2989, 0.5870, 0.1140)  # BYOL's weights of red, green and blue.
+MEAN = (1 / 3, 1 / 3, 1 / 3)
 
 
 def flip(image, seed, probability=0.5):
@@ -118,13 +119,13 @@ def nonzero(chroma):
     return tf.where(chroma > 0, chroma, 1)
 
 
-def grayscale(image, seed, probability):
-    """Luma in place of all three colours."""
+def grayscale(image, seed, probability, luma=LUMA):
+    """Luma in place of all three colours; `MEAN` takes them alike."""
 
     def change(x):
         red, green, blue = (x[..., c : c + 1] for c in range(3))
-        luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-        return tf.repeat(luma, 3, axis=-1)
+        gray = luma[0] * red + luma[1] * green + luma[2] * blue
+        return tf.repeat(gray, 3, axis=-1)
 
     return sometimes(change, image, seed, probability)
 

@@ -67,6 +67,11 @@ class Changes:
 
 BYOL_T = Changes()
 BYOL_T_PRIME = Changes(blur=0.1, solarize=0.2)
+# Of Inception's training, in its fast mode, as Revisiting has it: brightness by 32 of
+# 255, saturation by half. Its code has one order of the two; here it is drawn.
+INCEPTION = Changes(
+    jitter=1.0, brightness=32 / 255, contrast=0, saturation=0.5, hue=0, gray=0, blur=0
+)
 
 
 @keras.saving.register_keras_serializable("sslzoo")
