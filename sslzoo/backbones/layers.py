@@ -191,6 +191,9 @@ class PerImage(keras.layers.Layer):
     def compute_output_shape(self, shape):
         return shape
 
+    def get_config(self):
+        return super().get_config()  # Keras would leave the name out.
+
 
 @keras.saving.register_keras_serializable("sslzoo")
 class Gray(keras.layers.Layer):

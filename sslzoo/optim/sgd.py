@@ -25,9 +25,9 @@ class SGD(keras.optimizers.Optimizer):
         momentum=0.9,
         decay=0.0,
         exclude=decays.BIAS_AND_NORM,
+        name="sgd",
         factors=(),
         nesterov=False,
-        name="sgd",
         **options,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **options)

@@ -98,16 +98,16 @@ def test_two_of_three_images_or_patches_are_gray(each):
 
 
 def test_one_colour_of_a_patch_stays_and_the_others_are_noise():
-    patches = RNG.random((300, 5, 5, 3)).astype("float32")
-    found = grid.drop_colours(tf.constant(patches), seeds(300), 0.01).numpy() - 0.5
+    patches = RNG.random((3000, 5, 5, 3)).astype("float32")
+    found = grid.drop_colours(tf.constant(patches), seeds(3000), 0.01).numpy() - 0.5
     own = patches - patches.mean(axis=(1, 2), keepdims=True)
     stays = np.abs(found - own).max(axis=(1, 2)) < 1e-5
     np.testing.assert_array_equal(stays.sum(axis=-1), 1)
-    np.testing.assert_allclose(stays.mean(axis=0), 1 / 3, atol=0.08)
+    np.testing.assert_allclose(stays.mean(axis=0), 1 / 3, atol=0.03)
     noise = np.moveaxis(found, -1, 1)[~stays]
     assert -0.01 <= noise.min() < -0.0099 and 0.0099 < noise.max() <= 0.01
     assert np.abs(noise.mean()) < 2e-4
-    rows = noise.reshape(2 * 300, -1)
+    rows = noise.reshape(2 * 3000, -1)
     assert np.abs(np.corrcoef(rows[::2].ravel(), rows[1::2].ravel())[0, 1]) < 0.05
 
 
