@@ -50,7 +50,7 @@ def recipe(
     `squeeze` false shows squares of an image as they are.
     """
     source = labels.first(sources.from_spec(data), count)
-    ratio = (3 / 4, 4 / 3) if squeeze else (1, 1)
+    ratio = (3 / 4, 4 / 3) if squeeze else None
     example = rotation.example(image_size, ratio=ratio)
     steps = epochs * (source.count // batch_size)
     rate = schedules.Drops(

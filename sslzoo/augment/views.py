@@ -81,7 +81,8 @@ class Views:
     Args:
         size: of a view.
         changes: one `Changes` for each view; None for a view that is only cropped.
-        area, ratio: of the random window: part of the image, and width / height.
+        area, ratio: of the random window: part of the image, and width / height; None
+            for squares, parts of the largest.
         evaluate: the centre in place of random windows.
     """
 
@@ -96,7 +97,8 @@ class Views:
         if not size >= 1:
             raise BadInput(f"A view has a size of 1 or more, not {size!r}.")
         self.size, self.changes = int(size), tuple(changes)
-        self.area, self.ratio, self.evaluate = tuple(area), tuple(ratio), evaluate
+        self.area, self.ratio = tuple(area), ratio and tuple(ratio)
+        self.evaluate = evaluate
         self.names = tuple(f"view{i + 1}" for i in range(len(self.changes)))
 
     def get_config(self):

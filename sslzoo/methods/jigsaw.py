@@ -113,9 +113,8 @@ class Jigsaw(Method):
         batch = self.shown(batch)
         n = tf.cast(batch["n"], tf.int64)
         chosen = self.chosen(n)
-        number = tf.broadcast_to(tf.range(self.subset, dtype=tf.int64), chosen.shape)
-        rows = tf.stack([number, tf.broadcast_to(n[:, None], chosen.shape)], axis=-1)
-        seeds = tf.reshape(rows, (-1, 2))
+        number = tf.tile(tf.range(self.subset, dtype=tf.int64), tf.shape(n))
+        seeds = tf.stack([number, tf.repeat(n, self.subset)], axis=-1)
         dropped = layers.drawn_by(functools.partial(draws.field, seeds))
         with tf.GradientTape() as tape, dropped:
             embedded = self.embed(batch["patches"], training=True)

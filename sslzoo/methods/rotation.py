@@ -30,8 +30,8 @@ def example(size, area=(0.1, 1.0), ratio=(3 / 4, 4 / 3)):
     Args:
         area: parts of the image that a view shows; Inception says 0.05, and draws anew
             where less than a tenth is covered.
-        ratio: width / height of a window before it is made a square. (1, 1) never
-            squeezes a picture, hence leaves no squeeze that a turn would turn.
+        ratio: width / height of a window before it is made a square; None takes
+            squares, so that there is no squeeze which would turn with the picture.
     """
     return views.Views(size, (views.INCEPTION,), area, ratio)
 

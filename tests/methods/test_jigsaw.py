@@ -113,8 +113,8 @@ def test_the_head_begins_as_the_authors_did():
     for layer, bias in ((hidden, 0.1), (logits, 0.0)):
         kernel, found = layer.get_weights()
         np.testing.assert_allclose(found, bias)
-        assert kernel.std() == pytest.approx(0.005, rel=0.1)  # Of truncation 2 sigma.
-        assert np.abs(kernel).max() <= 0.0115
+        assert kernel.std() == pytest.approx(0.8796 * 0.005, rel=0.05)  # Truncated
+        assert np.abs(kernel).max() <= 2 * 0.005
     assert (norm.momentum, norm.epsilon, dropout.rate) == (0.997, 1e-5, 0.5)
     assert hidden.kernel.shape[0] == 9 * 4 and logits.units == 100
 

@@ -85,7 +85,7 @@ def test_two_replicas_are_one_with_dropout(two_replicas):
 def test_it_learns_where_the_patches_of_three_pictures_lie():
     method, data = make(), batch()
     step = tf.function(method.train_step)
-    for _ in range(80):
+    for _ in range(300):
         step(data)
     method.reset_metrics()
     assert float(step(data)["accuracy"]) == 1
