@@ -66,6 +66,7 @@ class Changes:
 
 
 BYOL_T = Changes()
+MIRROR = Changes(jitter=0, gray=0, blur=0)
 BYOL_T_PRIME = Changes(blur=0.1, solarize=0.2)
 # Of Inception's training, in its fast mode, as Revisiting has it: brightness by 32 of
 # 255, saturation by half. Its code has one order of the two; here it is drawn.

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import sslzoo
+from sslzoo import backbones
 from sslzoo.augment.permutations import farthest
 from sslzoo.backbones.tiny import tiny
 from sslzoo.errors import BadInput
@@ -177,3 +179,26 @@ def test_more_orders_than_there_are_cannot_be_shown():
     method = Jigsaw(tiny(), None, 8, embedding=4, hidden=4)
     with pytest.raises(BadInput, match="an augment.grid.Grid is wanted"):
         method.sheet({"image": np.zeros((1, 30, 30, 3))})
+
+
+def test_its_features_are_published_and_gone_on_with(tmp_path):
+    """A user feeds images; the puzzle's head lies beside for those who train on."""
+    trunk = backbones.build("tiny")
+    method = Jigsaw(trunk, jigsaw.example(16, 21), 16, embedding=4, hidden=12)
+    method.compile(SGD(0.1))
+    patches = RNG.random((2, 9, 16, 16, 3)).astype("float32")
+    method.train_step({"patches": tf.constant(patches), "n": tf.range(2)})
+    entry = method.export("jigsaw_tiny.mine", registry=tmp_path)
+    assert entry.card.input["size"] == 48 and entry.card.input["smallest"] == 16
+    assert max(entry.card.differences.values()) < 1e-4
+    assert entry.card.backbone["builder"] == "tiny"
+    images = RNG.random((2, 48, 48, 3)).astype("float32")
+    model = sslzoo.load("jigsaw_tiny.mine", registry=tmp_path)
+    expected = method.deployable()(images)["pooled"]
+    np.testing.assert_allclose(model(images), expected, rtol=1e-4, atol=1e-5)
+    served = tf.saved_model.load(str(entry.path / "saved_model"))
+    np.testing.assert_allclose(served(images), expected, rtol=1e-3, atol=1e-4)
+    again = sslzoo.load("jigsaw_tiny.mine", registry=tmp_path, heads=True)
+    for one, two in zip(method.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(one, two)
+    assert again.example.get_config() == method.example.get_config()
