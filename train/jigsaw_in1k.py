@@ -85,7 +85,7 @@ def recipe(
             rate,
             decay=1e-4,
             exclude=(*decay.BIAS_AND_NORM, *revisiting.undecayed(backbone)),
-            factors=[("puzzle/*", 5.0)],
+            heavier={"puzzle/*": 5.0},
         ),
         steps=steps,
         precision=precision,

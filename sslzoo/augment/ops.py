@@ -33,11 +33,16 @@ def jitter(
     """
     chance, amount, order = draws.split(tensor(seed), 3)
     nothing = (int(brighten == "scale"), 1, 1, 0)
-    most = zip(draws.split(amount, 4), nothing, (brightness, contrast, saturation, hue))
-    amounts = [draws.uniform(seed, none - m, none + m) for seed, none, m in most]
+    most = (brightness, contrast, saturation, hue)
     first = scale_brightness if brighten == "scale" else add_brightness
     formulas = (first, scale_contrast, scale_saturation, turn_hue)
-    order = draws.permutation(order, 4)
+    rows = zip(formulas, draws.split(amount, 4), nothing, most)
+    rows = [row for row in rows if row[-1]]  # What changes nothing costs nothing.
+    if not rows:
+        return image
+    amounts = [draws.uniform(seed, none - m, none + m) for _, seed, none, m in rows]
+    formulas = [row[0] for row in rows]
+    order = draws.permutation(order, len(rows))
 
     def change(image):
         # A loop, not four lines after one another: it compiles ten times faster.
@@ -46,13 +51,13 @@ def jitter(
             return k + 1, clip(colour_change(x, which, formulas, amounts))
 
         step = [tf.constant(0), planes(image)]
-        return pixels(tf.while_loop(lambda k, x: k < 4, body, step)[1])
+        return pixels(tf.while_loop(lambda k, x: k < len(rows), body, step)[1])
 
     return sometimes(change, image, chance, probability)
 
 
 def colour_change(x, which, formulas, amounts):
-    """Of four changes of planes the one that is numbered `which`, for each image."""
+    """Of some changes of planes the one that is numbered `which`, for each image."""
     if which.shape.rank == 0:
         branches = [lambda f=f, a=a: f(x, a) for f, a in zip(formulas, amounts)]
         return tf.switch_case(tf.cast(which, tf.int32), branches)

@@ -1,6 +1,7 @@
-"""Weight decay by patterns of weight names: the papers' coupled L2."""
+"""By patterns of weight names: the papers' coupled L2, and rates of their own."""
 
 import fnmatch
+import math
 
 # Biases, and the scale and shift of every normalisation, by their Keras names.
 BIAS_AND_NORM = ("*bias", "*gamma", "*beta")
@@ -11,6 +12,7 @@ def excluded(path, patterns=BIAS_AND_NORM):
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
-def factor(path, factors):
-    """Of (pattern, factor) that of the first which the weight's name matches, or 1."""
-    return next((f for pattern, f in factors if fnmatch.fnmatch(path, pattern)), 1.0)
+def factor(path, rates):
+    """By what the rate of the weight named `path` is multiplied."""
+    found = (f for pattern, f in rates.items() if fnmatch.fnmatch(path, pattern))
+    return math.prod(found, start=1.0)

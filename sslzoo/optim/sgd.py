@@ -16,7 +16,7 @@ class SGD(keras.optimizers.Optimizer):
 
     Args:
         exclude: patterns of weight names that skip the first line.
-        factors: (pattern, f) of those whose decay is another; of several the first.
+        heavier: {pattern of weight names: f}, such as {"puzzle/*": 5.0}; else f is 1.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class SGD(keras.optimizers.Optimizer):
         decay=0.0,
         exclude=decays.BIAS_AND_NORM,
         name="sgd",
-        factors=(),
+        heavier=None,
         nesterov=False,
         **options,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.momentum, self.decay, self.exclude = momentum, decay, tuple(exclude)
-        self.factors, self.nesterov = tuple(map(tuple, factors)), nesterov
+        self.heavier, self.nesterov = dict(heavier or {}), nesterov
 
     def build(self, variables):
         if self.built:
@@ -42,7 +42,7 @@ class SGD(keras.optimizers.Optimizer):
         # By name, and here: update_step is handed TensorFlow's variables, without path.
         self.excluded = [decays.excluded(v.path, self.exclude) for v in variables]
         self.decays = [
-            self.decay * decays.factor(v.path, self.factors) for v in variables
+            self.decay * decays.factor(v.path, self.heavier) for v in variables
         ]
 
     def update_step(self, gradient, variable, learning_rate):
@@ -67,6 +67,6 @@ class SGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "decay": self.decay,
             "exclude": list(self.exclude),
-            "factors": [list(pair) for pair in self.factors],
+            "heavier": self.heavier,
             "nesterov": self.nesterov,
         }

@@ -25,14 +25,14 @@ def test_steps_are_those_of_torch(nesterov):
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5)
 
 
-def test_the_decay_of_a_weight_is_that_of_the_first_pattern_that_fits():
+def test_some_weights_decay_more_and_some_not():
     """Five times for a head, none for a root; biases have none, whatever they match."""
     names = ("conv/kernel", "puzzle/hidden/kernel", "root/kernel", "puzzle/hidden/bias")
     model = {name: keras.Variable([1.0], name=name.split("/")[-1]) for name in names}
     for name, variable in model.items():
         variable._path = name
-    factors = [("puzzle/*", 5.0), ("root/*", 0.0), ("*", 1.0)]
-    sgd = SGD(1.0, momentum=0.0, decay=0.01, factors=factors)
+    heavier = {"puzzle/*": 5.0, "root/*": 0.0}
+    sgd = SGD(1.0, momentum=0.0, decay=0.01, heavier=heavier)
     sgd.apply([np.float32([0.0])] * 4, [*model.values()])
     found = [1 - float(np.asarray(v)[0]) for v in model.values()]
     np.testing.assert_allclose(found, [0.01, 0.05, 0, 0], atol=1e-6)
