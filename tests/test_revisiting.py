@@ -1,10 +1,13 @@
 """Revisiting's recipes: its schedule, its networks, its axes as knobs, its Figure 4."""
 
+import fnmatch
+import json
+
 import keras
 import numpy as np
 import pytest
 
-from sslzoo import backbones, recipe, runner
+from sslzoo import backbones, recipe, runner, workdir
 from sslzoo.backbones import revisiting
 from sslzoo.data import sources
 from sslzoo.errors import BadInput, UnknownName
@@ -71,7 +74,7 @@ def test_held_out_accuracy_is_that_of_each_image_once():
     """Rotation, of a classifier that always says 90: one in four."""
     plan = small("rotation")
     method = runner.untrained(plan)
-    kernel, bias = method.classifier.get_weights()
+    kernel, _ = method.classifier.get_weights()
     method.classifier.set_weights([0 * kernel, np.float32([0, 5, 0, 0])])
     seen = []
     step = method.test_step
@@ -147,10 +150,32 @@ def test_what_a_network_does_not_take_is_told():
 
 
 def test_what_is_not_decayed_are_weights_of_the_network():
-    import fnmatch
-
     with keras.StatelessScope():
         net = revisiting.network("revnet50", k=0.25, representation=40)
     for pattern in revisiting.undecayed("revnet50"):
         assert any(fnmatch.fnmatch(weight.path, pattern) for weight in net.weights)
     assert revisiting.undecayed("resnet50v2") == ()
+
+
+def test_the_command_says_what_a_run_has_learned_of_its_task(tmp_path, command):
+    knobs = [f"{k}={v}" for k, v in SMALL.items()]
+    run = tmp_path / "run"
+    code, *_ = command("train", "revisiting_small", *knobs, "--workdir", run)
+    assert code == 0
+    words = ["evaluate", run, "--protocol", "pretext", "--json"]
+    code, out, _ = command(*words)
+    told = json.loads(out)["held out"]
+    assert code == 0 and set(told) == {"pretext"}
+    (row,) = told["pretext"]["runs"]
+    method, plan = runner.trained(workdir.Workdir(run))
+    (probe,) = plan.probes.values()
+    found = pretext.evaluate(method, plan.streams, probe.test)["accuracy"]
+    assert row["trained"]["top1"] == told["pretext"]["trained"]["mean"] == found
+
+
+def test_a_method_without_an_accuracy_is_told(tmp_path, command):
+    knobs = recipe.module(recipe.find("byol_r18w16_toyworld")).SMALL
+    knobs = [f"{k}={v}" for k, v in knobs.items()]
+    command("train", "byol_r18w16_toyworld", *knobs, "--workdir", tmp_path / "byol")
+    code, _, error = command("evaluate", tmp_path / "byol", "--protocol", "pretext")
+    assert code and "BYOL reports loss, tau, where an accuracy is wanted" in error

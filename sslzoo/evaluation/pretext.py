@@ -9,6 +9,7 @@ import dataclasses
 
 from sslzoo.data import pipeline
 from sslzoo.errors import BadInput
+from sslzoo.evaluation import ladder
 
 
 def evaluate(method, stream, source, seed=0):
@@ -33,3 +34,30 @@ def evaluate(method, stream, source, seed=0):
         batches, steps=held_out.steps_per_epoch, verbose=0, return_dict=True
     )
     return {name: float(value) for name, value in found.items()}
+
+
+def compare(runs, probes, say=lambda words: None):
+    """The accuracy of runs beside that of their beginning, as `ladder.evaluate` has it.
+
+    Args:
+        runs: (name, trained method, untrained method, stream) of each.
+        probes: name -> a dataclass with `test`, the images that are asked.
+    """
+    results = {}
+    for name, probe in probes.items():
+        rows = []
+        for run, *methods, stream in runs:
+            if "accuracy" not in methods[0].meters:
+                raise BadInput(
+                    f"{run}: {type(methods[0]).__name__} reports "
+                    f"{', '.join(methods[0].meters)}, where an accuracy is wanted. "
+                    "Rotation, exemplar, jigsaw and relative patches have one."
+                )
+            say(f"{run}: its own task on {name}")
+            trained, random = (
+                {"top1": evaluate(method, stream, probe.test)["accuracy"]}
+                for method in methods
+            )
+            rows.append({"run": run, "trained": trained, "random": random})
+        results[name] = {"pretext": ladder.summary(rows)}
+    return results
