@@ -1,5 +1,6 @@
 """Revisiting's recipes: its schedule, its networks, its axes as knobs, its Figure 4."""
 
+import dataclasses
 import fnmatch
 import json
 
@@ -9,7 +10,7 @@ import pytest
 
 from sslzoo import backbones, recipe, runner, workdir
 from sslzoo.backbones import revisiting
-from sslzoo.data import sources
+from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import pretext
 
@@ -88,6 +89,24 @@ def test_held_out_accuracy_is_that_of_each_image_once():
     np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
     with pytest.raises(BadInput, match=r"several tasks, a, b: give that of one"):
         pretext.evaluate(method, {"a": plan.streams, "b": plan.streams}, source)
+
+
+@pytest.mark.parametrize("task", ["exemplar", "jigsaw", "labels"])
+def test_the_device_may_finish_what_is_shown(task):
+    """Cutting, gray and RandAugment in the step, in batches, give the same pixels."""
+    plan = small(task, changes=2) if task == "labels" else small(task)
+    method = runner.untrained(plan)
+    name = {"exemplar": "copies", "jigsaw": "patches", "labels": "image"}[task]
+    found = [
+        next(iter(pipeline.training_batches(stream, method.uses)))
+        for stream in (
+            plan.streams,
+            dataclasses.replace(plan.streams, augment="device"),
+        )
+    ]
+    assert "unfinished" in found[1]
+    shown = [method.shown(batch)[name] for batch in found]
+    np.testing.assert_allclose(*shown, atol=1e-5)
 
 
 def test_labels_are_a_task_too_with_randaugment():
