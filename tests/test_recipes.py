@@ -29,6 +29,10 @@ def small(path, **more):
 FIRST = {  # A small recipe of each method; the others are slow.
     "byol_r18w16_toyworld",
     "colorization_alexnet_cifar10",
+    "exemplar_in1k",
+    "jigsaw_in1k",
+    "relative_patch_in1k",
+    "rotation_in1k",
     "split_brain_alexnet_cifar10",
     "supervised_alexnet_cifar10",
 }

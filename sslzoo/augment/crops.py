@@ -4,8 +4,6 @@ Where a window lies is decided in NumPy, in float64, before an image is decoded,
 that only what is seen need be; a window is (top, left, height, width), int64.
 """
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
@@ -23,13 +21,16 @@ def random_windows(seed, height, width, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3)):
     Args:
         seed: `[..., 2]`.
         height, width: of the images, `[...]` or numbers.
+        ratio: least and most of r; None for squares, of which `area` is the part of
+            the largest that there is.
 
     Returns:
         int64 `[..., 4]`.
     """
     u = draws.uniform(draws.children(seed, 4)).astype(np.float64)
-    a = (area[0] + (area[1] - area[0]) * u[..., 0]) * height * width
-    low, high = math.log(ratio[0]), math.log(ratio[1])
+    whole = np.minimum(height, width) ** 2 if ratio is None else height * width
+    a = (area[0] + (area[1] - area[0]) * u[..., 0]) * whole
+    low, high = (0, 0) if ratio is None else np.log(ratio)
     r = np.exp(low + (high - low) * u[..., 1])
     window = np.empty(u.shape, np.int64)  # Whole and positive: storing is the floor.
     h = np.maximum(1, np.minimum(height, np.rint(np.sqrt(a / r))))

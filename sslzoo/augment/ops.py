@@ -14,6 +14,7 @@ import tensorflow as tf
 from sslzoo.augment import draws
 
 LUMA = (0.2989, 0.5870, 0.1140)  # BYOL's weights of red, green and blue.
+MEAN = (1 / 3, 1 / 3, 1 / 3)
 
 
 def flip(image, seed, probability=0.5):
@@ -32,11 +33,16 @@ def jitter(
     """
     chance, amount, order = draws.split(tensor(seed), 3)
     nothing = (int(brighten == "scale"), 1, 1, 0)
-    most = zip(draws.split(amount, 4), nothing, (brightness, contrast, saturation, hue))
-    amounts = [draws.uniform(seed, none - m, none + m) for seed, none, m in most]
+    most = (brightness, contrast, saturation, hue)
     first = scale_brightness if brighten == "scale" else add_brightness
     formulas = (first, scale_contrast, scale_saturation, turn_hue)
-    order = draws.permutation(order, 4)
+    rows = zip(formulas, draws.split(amount, 4), nothing, most)
+    rows = [row for row in rows if row[-1]]  # What changes nothing costs nothing.
+    if not rows:
+        return image
+    amounts = [draws.uniform(seed, none - m, none + m) for _, seed, none, m in rows]
+    formulas = [row[0] for row in rows]
+    order = draws.permutation(order, len(rows))
 
     def change(image):
         # A loop, not four lines after one another: it compiles ten times faster.
@@ -45,13 +51,13 @@ def jitter(
             return k + 1, clip(colour_change(x, which, formulas, amounts))
 
         step = [tf.constant(0), planes(image)]
-        return pixels(tf.while_loop(lambda k, x: k < 4, body, step)[1])
+        return pixels(tf.while_loop(lambda k, x: k < len(rows), body, step)[1])
 
     return sometimes(change, image, chance, probability)
 
 
 def colour_change(x, which, formulas, amounts):
-    """Of four changes of planes the one that is numbered `which`, for each image."""
+    """Of some changes of planes the one that is numbered `which`, for each image."""
     if which.shape.rank == 0:
         branches = [lambda f=f, a=a: f(x, a) for f, a in zip(formulas, amounts)]
         return tf.switch_case(tf.cast(which, tf.int32), branches)
@@ -118,13 +124,13 @@ def nonzero(chroma):
     return tf.where(chroma > 0, chroma, 1)
 
 
-def grayscale(image, seed, probability):
-    """Luma in place of all three colours."""
+def grayscale(image, seed, probability, luma=LUMA):
+    """Luma in place of all three colours; `MEAN` takes them alike."""
 
     def change(x):
         red, green, blue = (x[..., c : c + 1] for c in range(3))
-        luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-        return tf.repeat(luma, 3, axis=-1)
+        gray = luma[0] * red + luma[1] * green + luma[2] * blue
+        return tf.repeat(gray, 3, axis=-1)
 
     return sometimes(change, image, seed, probability)
 

@@ -66,7 +66,13 @@ class Changes:
 
 
 BYOL_T = Changes()
+MIRROR = Changes(jitter=0, gray=0, blur=0)
 BYOL_T_PRIME = Changes(blur=0.1, solarize=0.2)
+# Of Inception's training, in its fast mode, as Revisiting has it: brightness by 32 of
+# 255, saturation by half. Its code has one order of the two; here it is drawn.
+INCEPTION = Changes(
+    jitter=1.0, brightness=32 / 255, contrast=0, saturation=0.5, hue=0, gray=0, blur=0
+)
 
 
 @keras.saving.register_keras_serializable("sslzoo")
@@ -76,7 +82,8 @@ class Views:
     Args:
         size: of a view.
         changes: one `Changes` for each view; None for a view that is only cropped.
-        area, ratio: of the random window: part of the image, and width / height.
+        area, ratio: of the random window: part of the image, and width / height; None
+            for squares, parts of the largest.
         evaluate: the centre in place of random windows.
     """
 
@@ -91,7 +98,8 @@ class Views:
         if not size >= 1:
             raise BadInput(f"A view has a size of 1 or more, not {size!r}.")
         self.size, self.changes = int(size), tuple(changes)
-        self.area, self.ratio, self.evaluate = tuple(area), tuple(ratio), evaluate
+        self.area, self.ratio = tuple(area), ratio and tuple(ratio)
+        self.evaluate = evaluate
         self.names = tuple(f"view{i + 1}" for i in range(len(self.changes)))
 
     def get_config(self):

@@ -169,6 +169,33 @@ class Standardize(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("sslzoo")
+class PerImage(keras.layers.Layer):
+    """Each image by its own mean and deviation, over all its pixels and channels.
+
+        (x - mean) / max(std, 1 / sqrt(h w c))
+
+    so that an image of one colour becomes zeros. Half precision comes behind it.
+    """
+
+    def __init__(self, **options):
+        super().__init__(autocast=False, **options)
+
+    def call(self, images):
+        images = ops.cast(images, "float32")
+        count = math.prod(ops.shape(images)[1:])
+        x = images - ops.mean(images, axis=(1, 2, 3), keepdims=True)
+        std = ops.sqrt(ops.mean(ops.square(x), axis=(1, 2, 3), keepdims=True))
+        least = ops.rsqrt(ops.cast(count, "float32"))
+        return ops.cast(x / ops.maximum(std, least), self.compute_dtype)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return super().get_config()  # Keras would leave the name out.
+
+
+@keras.saving.register_keras_serializable("sslzoo")
 class Gray(keras.layers.Layer):
     """The plain mean of the channels, `[..., 1]`; no luma."""
 
@@ -296,12 +323,17 @@ LAB = {  # Of `Lab` its part, and whose constants.
 }
 
 
+OWN = "per_image"  # by the mean and deviation of each image: see `PerImage`
+
+
 def pixels(images, kind):
-    """RGB in [0, 1] to what a network was trained on, a kind of `PIXELS` or `LAB`.
+    """RGB in [0, 1] to what a network was trained on: of `PIXELS` or `LAB`, or `OWN`.
 
     Of colours alone something is known: images of other channels stay as they are.
     """
-    known(kind, (*PIXELS, *LAB), "pixels")
+    known(kind, (*PIXELS, *LAB, OWN), "pixels")
+    if kind == OWN:
+        return PerImage(name="per_image")(images)
     if kind in LAB:
         colours = images.shape[-1] == 3
         return Lab(*LAB[kind], name="lab")(images) if colours else images

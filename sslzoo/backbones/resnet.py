@@ -86,6 +86,7 @@ def resnet(
     zero_last=None,
     residual=True,
     representation=None,
+    pixels=None,
     channels=3,
     name=None,
 ):
@@ -108,13 +109,14 @@ def resnet(
         residual: False leaves every shortcut out (Revisiting, section 4.5).
         representation: the size of "pooled", where it shall not follow the width: the
             channels of the last unit (Revisiting, section 4.6).
+        pixels: what the network is shown, of `layers.PIXELS`, where not as the style.
         channels: of the images.
     """
     layers.known(depth, UNITS, "depth")
     layers.known(style, STYLES, "style")
     layers.known(stem, ("imagenet", "small", "patch"), "stem")
     style = STYLES[style]
-    given = {"shortcut": shortcut, "zero_last": zero_last}
+    given = {"shortcut": shortcut, "zero_last": zero_last, "pixels": pixels}
     given = {key: value for key, value in given.items() if value is not None}
     style = dataclasses.replace(style, **given)
     layers.known(style.shortcut, ("projection", "identity"), "shortcut")

@@ -48,7 +48,7 @@ def evaluate(runs, probes, protocols=PROTOCOLS, seeds=3, say=lambda words: None)
                 scores[protocol].append(
                     {"run": run, "trained": trained, "random": random}
                 )
-        results[name] = {p: _summary(rows) for p, rows in scores.items()}
+        results[name] = {p: summary(rows) for p, rows in scores.items()}
     return results
 
 
@@ -118,7 +118,8 @@ def _score(protocol, train, train_labels, test, test_labels, seeds):
     return {"top1": top1["mean"], "seeds": top1, "l2": [each["l2"] for each in found]}
 
 
-def _summary(rows):
+def summary(rows):
+    """The intervals of rows {"run", "trained": {"top1"}, "random": {"top1"}}."""
     trained, random = (
         [row[of]["top1"] for row in rows] for of in ("trained", "random")
     )

@@ -1,5 +1,8 @@
 """Every map of a network as a vector of about 9000 numbers, for linear classifiers.
 
+Revisiting's (Kolesnikov et al., 2019) takes the largest of windows that do not overlap:
+see `endpoints`.
+
 Split-brain's evaluation (Zhang et al., 2017, Table 7) resizes each to s x s cells,
 
     s = floor sqrt(9600 / channels):   10, 6, 5, 5, 6 of AlexNet's conv1 .. conv5
@@ -26,6 +29,32 @@ def vectors(model, dimensions=9600):
             x = Resized(side, name=f"{name}_resized")(value)
             found[name] = keras.layers.Flatten(name=f"{name}_vector")(x)
     return keras.Model(model.input, found, name=f"{model.name}_vectors")
+
+
+def endpoints(model, size, most=9000):
+    """A model of all features of `model`, each `[n, d]`: vectors as they are, and maps
+
+        max over windows of k x k cells,   k = ceil sqrt(h w c / most)
+
+    of those with more than `most` numbers; rows and columns that fill no window are
+    left out. Of a network of patches: `nine(endpoints(trunk, patch), patch)`, since the
+    authors pool each patch before the mean is taken.
+
+    Args:
+        size: of the images.
+    """
+    images = keras.Input((size, size, model.input_shape[-1]), name="endpoint_images")
+    found = {}
+    for name, x in model.call(images).items():
+        if len(x.shape) == 4:
+            height, width, channels = x.shape[1:]
+            if height * width * channels > most:
+                k = math.ceil(math.sqrt(height * width * channels / most))
+                k = min(k, height, width)
+                x = keras.layers.MaxPooling2D(k, k, name=f"{name}_windows")(x)
+            x = keras.layers.Flatten(name=f"{name}_endpoint")(x)
+        found[name] = x
+    return keras.Model(images, found, name=f"{model.name}_endpoints")
 
 
 @keras.saving.register_keras_serializable("sslzoo")

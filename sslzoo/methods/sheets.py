@@ -34,11 +34,35 @@ class Sheet:
         pictures: `[n, h, w, 3]`, RGB in [0, 1]; or `[n, h, w]`, numbers as a map.
         bars: of `Bars`.
         figures: `[n]`, a number of each image.
+        words: of a picture, n captions, in place of its name.
     """
 
     pictures: dict[str, np.ndarray]
     bars: dict[str, Bars] = dataclasses.field(default_factory=dict)
     figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    words: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+
+def against_chance(right, chance):
+    """{"accuracy", and that of chance: `[n]`}, `right` a part of each image's."""
+    return {"accuracy": right, "accuracy of chance": np.full(len(right), chance)}
+
+
+def laid_out(patches, gap=0.1):
+    """Nine patches in three rows, as a picture `[..., h, w, 3]`; white between them.
+
+    Args:
+        patches: `[..., 9, p, p, 3]`.
+        gap: of a patch.
+    """
+    p = patches.shape[-2]
+    edge = max(1, round(gap * p))
+    sides = [(0, 0)] * (patches.ndim - 3) + [(0, edge), (0, edge), (0, 0)]
+    wide = np.pad(patches, sides, constant_values=1)
+    lead = wide.shape[:-4]
+    rows = wide.reshape(*lead, 3, 3, *wide.shape[-3:])
+    page = np.moveaxis(rows, -3, -4).reshape(*lead, 3 * (p + edge), 3 * (p + edge), 3)
+    return page[..., :-edge, :-edge, :]
 
 
 def of_colours(rgb, images):

@@ -38,21 +38,27 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 class Drops(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that drops at some steps, as Caffe's "multistep".
 
-    rate(k) = rate * factor ^ (how many of `at` are <= k)
+        rate(k) = rate * min(1, k / warmup) * factor ^ (how many of `at` are <= k)
+
+    k counts from 0, so the first step of a warm-up has rate 0.
     """
 
-    def __init__(self, rate, at, factor=0.1):
+    def __init__(self, rate, at, factor=0.1, warmup=0):
         self.rate, self.at, self.factor = float(rate), [*map(int, at)], float(factor)
+        self.warmup = int(warmup)
 
     def __call__(self, step):
-        dropped = ops.cast(step, "float32") >= np.array(self.at, "float32")
-        return self.rate * self.factor ** ops.sum(ops.cast(dropped, "float32"))
+        step = ops.cast(step, "float32")
+        dropped = step >= np.array(self.at, "float32")
+        rate = self.rate * self.factor ** ops.sum(ops.cast(dropped, "float32"))
+        return rate * ops.minimum(1.0, step / self.warmup) if self.warmup else rate
 
     def get_config(self):
-        return {"rate": self.rate, "at": self.at, "factor": self.factor}
+        names = ("rate", "at", "factor", "warmup")
+        return {name: getattr(self, name) for name in names}
 
 
-def drops(rate, parts, steps, factor=0.1):
+def drops(rate, parts, steps, factor=0.1, warmup=0):
     """`Drops` of a run of so many steps, after parts of it: "0.5,0.75"; "" never."""
     try:
         after = [float(part) for part in parts.split(",") if part]
@@ -63,4 +69,4 @@ def drops(rate, parts, steps, factor=0.1):
             f"drops={parts}: give parts of the run by commas, between 0 and 1, such as "
             "0.5,0.75."
         )
-    return Drops(rate, [math.ceil(part * steps) for part in after], factor)
+    return Drops(rate, [math.ceil(part * steps) for part in after], factor, warmup)

@@ -10,12 +10,13 @@ from sslzoo.optim import decay as decays
 class SGD(keras.optimizers.Optimizer):
     """Heavy-ball momentum, the rate applied last.
 
-        g <- g + decay * w        not for excluded weights
+        g <- g + f * decay * w        not for excluded weights
         m <- momentum * m + g
-        w <- w - rate * m
+        w <- w - rate * m            Nesterov: w - rate * (momentum * m + g)
 
     Args:
         exclude: patterns of weight names that skip the first line.
+        heavier: {pattern of weight names: f}, such as {"puzzle/*": 5.0}; else f is 1.
     """
 
     def __init__(
@@ -25,10 +26,13 @@ class SGD(keras.optimizers.Optimizer):
         decay=0.0,
         exclude=decays.BIAS_AND_NORM,
         name="sgd",
+        heavier=None,
+        nesterov=False,
         **options,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.momentum, self.decay, self.exclude = momentum, decay, tuple(exclude)
+        self.heavier, self.nesterov = dict(heavier or {}), nesterov
 
     def build(self, variables):
         if self.built:
@@ -37,15 +41,21 @@ class SGD(keras.optimizers.Optimizer):
         self.velocities = self.add_optimizer_variables(variables, "velocity")
         # By name, and here: update_step is handed TensorFlow's variables, without path.
         self.excluded = [decays.excluded(v.path, self.exclude) for v in variables]
+        self.decays = [
+            self.decay * decays.factor(v.path, self.heavier) for v in variables
+        ]
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         velocity = self.velocities[index]
         gradient = ops.cast(gradient, variable.dtype)
         if not self.excluded[index]:
-            gradient = self.direction(gradient + self.decay * variable, variable)
+            gradient = self.direction(
+                gradient + self.decays[index] * variable, variable
+            )
         self.assign(velocity, self.momentum * velocity + gradient)
-        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * velocity)
+        step = self.momentum * velocity + gradient if self.nesterov else velocity
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
     def direction(self, gradient, variable):
         """What the momentum takes up of the decayed gradient: all of it."""
@@ -57,4 +67,6 @@ class SGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "decay": self.decay,
             "exclude": list(self.exclude),
+            "heavier": self.heavier,
+            "nesterov": self.nesterov,
         }

@@ -129,7 +129,8 @@ def answers(method, source, count=8):
                 heat = tile(as_heat(each[i], low, high))
                 row.append((heat, f"{name}: {low:.2f} to {high:.2f}"))
             else:
-                row.append((tile(each[i]), name))
+                words = found.words[name][i] if name in found.words else name
+                row.append((tile(each[i]), words))
         for name, bars in found.bars.items():
             drawn = as_bars(bars.said[i], bars.found[i], bars.colours)
             row.append((drawn, f"{name}; ticks: truth"))

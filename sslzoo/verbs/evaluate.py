@@ -1,4 +1,4 @@
-"""Measure the features of runs on labelled images: kNN and linear protocols."""
+"""Measure the features of runs on labelled images; or how they do their own task."""
 
 import json
 import os
@@ -12,7 +12,10 @@ EXAMPLE = "sslzoo evaluate runs/a runs/b runs/c --protocol knn --json"
 def arguments(verb):
     verb.add_argument("runs", nargs="+", metavar="RUN", help="workdirs: seeds of a run")
     verb.add_argument(
-        "--protocol", action="append", choices=("knn", "linear"), help="(both)"
+        "--protocol",
+        action="append",
+        choices=("knn", "linear", "pretext"),
+        help="(the first two); pretext: the task that the run was trained by",
     )
     verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
@@ -24,12 +27,12 @@ def arguments(verb):
 def run(args):
     from sslzoo import recipe, runner, watch, workdir
     from sslzoo.data import sources
-    from sslzoo.evaluation import ladder
+    from sslzoo.evaluation import ladder, pretext
     from sslzoo.show import progress
 
     if args.size and not args.data:
         raise BadInput("--size is of the images of --data: name these too.")
-    runs, probes, size = [], {}, args.size
+    runs, tasks, probes, size = [], [], {}, args.size
     for path in args.runs:
         folder = workdir.Workdir(path)
         with common.decoding(args) as count, watch.by(count):
@@ -37,6 +40,7 @@ def run(args):
         size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
         runs.append((path, method.deployable(), untrained.deployable()))
+        tasks.append((path, method, untrained, plan.streams))
         probes = probes or plan.probes
     if args.data:
         if not args.test:
@@ -50,13 +54,14 @@ def run(args):
             "These runs have no labelled images of their own. Name some: "
             "--data folder:labelled/train --test folder:labelled/test."
         )
-    results = ladder.evaluate(
-        runs,
-        probes,
-        args.protocol or ladder.PROTOCOLS,
-        args.seeds,
-        say=(lambda words: None) if args.json else progress.say,
-    )
+    say = (lambda words: None) if args.json else progress.say
+    results = {name: {} for name in probes}
+    features = [p for p in args.protocol or ladder.PROTOCOLS if p != "pretext"]
+    if features:
+        results = ladder.evaluate(runs, probes, features, args.seeds, say)
+    if "pretext" in (args.protocol or ()):
+        for name, found in pretext.compare(tasks, probes, say).items():
+            results[name] |= found
     common.show(args, results, progress.ladder_table)
     if args.out:  # Last: what took long is seen even if it cannot be kept there.
         from sslzoo import checkpoints

@@ -28,8 +28,12 @@ from sslzoo.verify import (
     colorization,
     data,
     evaluation,
+    exemplar,
+    jigsaw,
     losses,
     optim,
+    relative_patch,
+    rotation,
     split_brain,
     steps,
     supervised,
@@ -39,6 +43,7 @@ from sslzoo.verify.checking import exact
 
 SUBJECTS = (
     *(losses, color, optim, byol, split_brain, colorization, supervised),
+    *(rotation, exemplar, jigsaw, relative_patch),
     *(steps, backbones, data, evaluation, zoo),
 )
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

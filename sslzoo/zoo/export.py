@@ -209,8 +209,10 @@ def _smallest(backbone, size):
 
 
 def _shown(method):
-    """The side of the views that the method was shown, where it says so."""
-    return getattr(method.example, "size", None)
+    """The side of the views that the method was shown, where it says so; or of what its
+    model is evaluated on, where that is another."""
+    seen = getattr(method.example, "size", None)
+    return getattr(method.deployable(), "shown_at", seen)
 
 
 def features_of(backbone, size):

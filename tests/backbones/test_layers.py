@@ -279,3 +279,24 @@ def test_an_initializer_draws_anew_for_each_convolution():
     model = keras.Model(images, x)
     first, second = (model.get_layer(n).get_weights()[0] for n in ("first", "second"))
     assert not np.allclose(first, second)
+
+
+def test_each_image_by_itself_is_as_tensorflow_has_it():
+    """Also one of a single colour, whose deviation is none; and of any size."""
+    images = np.random.default_rng(0).random((4, 5, 7, 3)).astype("float32")
+    images[1] = 0.3
+    images[2] = 0.5 + 1e-3 * images[2]
+    expected = tf.image.per_image_standardization(images)
+    found = layers.PerImage()(images)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    shown = keras.Input((None, None, 3))
+    model = keras.Model(shown, layers.pixels(shown, "per_image"))
+    np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_half_precision_comes_behind_the_standardization():
+    images = 0.5 + 0.1 * np.random.default_rng(0).random((2, 32, 32, 3))
+    found = layers.PerImage(dtype="bfloat16")(images.astype("float32"))
+    assert str(found.dtype).endswith("bfloat16'>")
+    expected = tf.image.per_image_standardization(images)
+    np.testing.assert_allclose(np.float32(found), expected, atol=0.01)

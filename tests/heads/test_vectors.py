@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+import pytest
 
 from sslzoo import backbones
-from sslzoo.heads.vectors import Resized, vectors
+from sslzoo.backbones.nine import nine
+from sslzoo.heads.vectors import Resized, endpoints, vectors
 
 
 def test_alexnets_are_those_of_table_7():
@@ -49,3 +51,35 @@ def test_what_is_small_stays_as_it_is():
 def test_constants_stay():
     found = resized(np.full((1, 55, 55, 2), 7.0), 10)
     np.testing.assert_allclose(found, 7, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "k, expected",
+    [  # Of Revisiting's sheet, section 3.2.
+        (4, [7744, 6400, 8192, 4096, 2048, 2048]),
+        (8, [8192, 8192, 4096, 8192, 4096, 4096]),
+        (16, [6400, 4096, 8192, 4096, 8192, 8192]),
+    ],
+)
+def test_endpoints_have_the_sizes_of_revisiting(k, expected):
+    with keras.StatelessScope():
+        net = backbones.build("resnet50v2", width=k / 4)
+        found = endpoints(net, 224).output
+    names = ("after_root", "block1", "block2", "block3", "block4", "pooled")
+    assert [found[name].shape[1] for name in names] == expected
+
+
+def test_those_of_patches_have_their_own_and_are_pooled_before_the_mean():
+    with keras.StatelessScope():
+        net = backbones.build("resnet50v2", stem="patch")
+        found = endpoints(net, 64).output
+    sizes = [found[f"block{i}"].shape[1] for i in (1, 2, 3, 4)]
+    assert sizes == [6400, 8192, 4096, 8192]  # The sheet's, at 64 and k = 4.
+    trunk = backbones.build("tiny")
+    images = np.random.default_rng(0).random((2, 48, 48, 3)).astype("float32")
+    model = nine(endpoints(trunk, 16, most=100), 16)
+    patches = images.reshape(2, 3, 16, 3, 16, 3).swapaxes(2, 3).reshape(18, 16, 16, 3)
+    maps = np.asarray(trunk(patches)["block1"])  # 8 x 8 of 8: windows of 3 x 3.
+    windows = maps[:, :6, :6].reshape(18, 2, 3, 2, 3, 8).max(axis=(2, 4))
+    expected = windows.reshape(2, 9, -1).mean(axis=1)
+    np.testing.assert_allclose(model(images)["block1"], expected, rtol=1e-4, atol=1e-5)

@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 from sslzoo import backbones, recipe, runner
+from sslzoo.augment import views
 from sslzoo.augment.patches import Patch
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput, UnknownName
+from sslzoo.methods import supervised
 from sslzoo.methods.supervised import Supervised
 from sslzoo.optim.sgd import SGD
 
@@ -42,6 +44,27 @@ def test_loss_and_accuracy_are_those_of_the_softmax(feature):
         logs["loss"], -np.log(p[range(6), labels]).mean(), rtol=1e-4
     )
     np.testing.assert_allclose(logs["accuracy"], np.mean(z.argmax(axis=1) == labels))
+
+
+def test_smoothed_labels_are_keras_own_in_training_alone():
+    method, data = make(), batch()
+    method.smoothing = 0.1
+    z = method.classifier(method.backbone(data["image"], training=True)["pooled"])
+    expected = keras.losses.categorical_crossentropy(
+        tf.one_hot(data["label"], 3), z, from_logits=True, label_smoothing=0.1
+    )
+    found = method.guess(data, training=True)[0]
+    np.testing.assert_allclose(found, np.mean(expected), rtol=1e-5)
+    held_out = method.guess(data, training=False)[0]
+    method.smoothing = 0.0
+    np.testing.assert_array_equal(method.guess(data, training=False)[0], held_out)
+
+
+def test_the_views_are_randaugments_or_inceptions():
+    strong, mild = supervised.view(12), supervised.view(12, changes=0)
+    assert (strong.count, strong.magnitude) == (2, 9)
+    assert strong.views.changes == (views.MIRROR,)
+    assert mild.count == 0 and mild.views.changes == (views.INCEPTION,)
 
 
 def test_it_learns_six_pictures():

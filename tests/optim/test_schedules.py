@@ -62,3 +62,13 @@ def test_the_rate_drops_at_its_steps_as_in_caffe():
 def test_drops_that_are_no_parts_of_a_run_are_told(parts):
     with pytest.raises(BadInput, match="give parts of the run by commas"):
         drops(1e-3, parts, 100)
+
+
+def test_a_warm_up_rises_to_the_rate_and_the_drops_come_after():
+    """Revisiting's: 5 epochs of 35, drops after 15 and 25; 10 steps an epoch."""
+    schedule = drops(0.1, "0.4285714,0.7142857", 350, warmup=50)
+    rates = {0: 0, 25: 0.05, 50: 0.1, 149: 0.1, 150: 0.01, 250: 0.001, 349: 0.001}
+    for step, rate in rates.items():
+        np.testing.assert_allclose(schedule(step), rate, rtol=1e-5)
+    config = schedule.get_config()
+    assert type(schedule).from_config(config).get_config() == config

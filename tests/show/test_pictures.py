@@ -1,5 +1,6 @@
 """Pages of what a model says, its filters, what excites it; and their command."""
 
+import dataclasses
 import json
 
 import keras
@@ -258,3 +259,16 @@ def test_what_cannot_be_shown_is_told(run, command, tmp_path):
     assert "without heads" in words and "--filters" in words
     words = ["show", bare, *models, "--filters", "--out", tmp_path / "bare.png"]
     assert command(*words)[0] == 0
+
+
+def test_a_picture_may_have_words_of_its_own_for_each_image(method):
+    plain = method.sheet
+
+    def captioned(batch):
+        words = {"image": [f"{x:.1f} bright" for x in batch["image"].mean((1, 2, 3))]}
+        return dataclasses.replace(plain(batch), words=words)
+
+    method.sheet = captioned
+    rows = pictures.answers(method, shades(2), count=2).rows
+    assert [row[0][1] for row in rows] == ["0.0 bright", "0.5 bright"]
+    assert rows[0][1][1].startswith("map: ")

@@ -14,19 +14,22 @@ import tensorflow as tf
 
 import sslzoo.methods
 from sslzoo import color, verify
-from sslzoo.augment import crops, ops
-from sslzoo.backbones import fold, layers
+from sslzoo.augment import crops, grid, ops, permutations
+from sslzoo.backbones import fold, layers, nine
 from sslzoo.color import histograms
 from sslzoo.data import pipeline
 from sslzoo.evaluation import knn, linear
 from sslzoo.heads import hypercolumns
-from sslzoo.losses import classification, regression
+from sslzoo.losses import classification, regression, triplet
 from sslzoo.losses import colorization as losses
 from sslzoo.methods import (
     base,
     byol,
     colorization,
+    exemplar,
     momentum,
+    relative_patch,
+    rotation,
     split_brain,
     supervised,
 )
@@ -236,6 +239,44 @@ def nothing_filled(backbone, path):
     pass
 
 
+def with_the_clock(images):
+    turned = [tf.image.rot90(images, -k) for k in range(4)]
+    return tf.reshape(tf.stack(turned, axis=1), (-1, *images.shape[1:]))
+
+
+def added_up(self, turned, training):
+    loss, accuracy = ROTATED(self, turned, training)
+    return 4 * loss, accuracy
+
+
+def not_squared(a, b, squared=True):
+    return DISTANCES(a, b, False)
+
+
+def each_copy_by_itself(self, begun, seed):
+    gray = {
+        name: ops.grayscale(view, seed + i, self.gray)
+        for i, (name, view) in enumerate(begun.items())
+    }
+    found = self.views.finish(gray, seed)
+    return {"copies": tf.stack([found[n] for n in self.views.names], axis=-4)}
+
+
+def others_as_far(count=100):
+    return FARTHEST(count)[:, ::-1]
+
+
+def one_aside_in_cells(square, places, patch):
+    return CUT(square, np.minimum(places + 1, 1), patch)
+
+
+def corner_nine_times(self, images):
+    patch = images[:, : self.patch, : self.patch]
+    return tf.repeat(patch, 9, axis=0)
+
+
+ROTATED, DISTANCES = rotation.Rotation.guess, triplet.distances
+FARTHEST, CUT = permutations.farthest, grid.cut
 COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
 COLORIZATION, CLASSIFIED = colorization.Colorization, supervised.Supervised.guess
 PLACES, SEEDS_OF = COLORIZATION.places, COLORIZATION.seeds
@@ -294,6 +335,25 @@ SABOTEURS = [
     (verify.colorization.counters_decide, COLORIZATION, "seeds", by_place_in_the_batch),
     (verify.colorization.gray_alone, layers.Gray, "call", first_channel),
     (verify.supervised.softmax_by_hand, supervised.Supervised, "guess", summed),
+    (verify.rotation.turns_to_the_pixel, rotation, "quarter_turns", with_the_clock),
+    (verify.rotation.turns_by_hand, rotation.Rotation, "guess", added_up),
+    (verify.exemplar.semi_hard_by_hand, triplet, "distances", not_squared),
+    (
+        verify.exemplar.copies_share_their_gray,
+        exemplar.Copies,
+        "finish",
+        each_copy_by_itself,
+    ),
+    (verify.jigsaw.orders_as_published, permutations, "farthest", others_as_far),
+    (verify.jigsaw.patches_to_the_pixel, grid, "cut", one_aside_in_cells),
+    (verify.jigsaw.mean_over_nine, nine.Nine, "call", corner_nine_times),
+    (verify.relative_patch.pairs_with_the_middle, relative_patch, "MIDDLE", 0),
+    (
+        verify.relative_patch.pairs_with_the_middle,
+        relative_patch,
+        "AROUND",
+        (1, 0, 2, 3, 5, 6, 7, 8),
+    ),
     (verify.steps.accumulation, base.Method, "_add_up", added_not_averaged),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.9, 1e-3)),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.99, 1e-5)),

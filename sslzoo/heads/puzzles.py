@@ -1,0 +1,31 @@
+"""What answers a puzzle of patches, of the features of each."""
+
+import keras
+
+from sslzoo.backbones import layers
+
+KERNEL = keras.initializers.TruncatedNormal(stddev=0.005)
+
+
+def patch_mlp(inputs, hidden, outputs, name, dropout=0.5):
+    """Revisiting's, linear - BN - ReLU - dropout - linear: `[n, inputs]` to logits.
+
+    Biases begin at 0.1 below and at 0 above. The paper says two hidden layers: the
+    other is the linear one of each patch, before they are put side by side.
+    """
+    parts = [
+        keras.Input((inputs,)),
+        keras.layers.Dense(
+            hidden,
+            kernel_initializer=KERNEL.clone(),
+            bias_initializer=keras.initializers.Constant(0.1),
+            name="hidden",
+        ),
+        layers.BatchNorm(0.997, 1e-5, name="norm"),
+        keras.layers.ReLU(name="relu"),
+        layers.Dropout(dropout, name="dropout"),
+        keras.layers.Dense(
+            outputs, kernel_initializer=KERNEL.clone(), dtype="float32", name="logits"
+        ),
+    ]
+    return keras.Sequential(parts, name=name)

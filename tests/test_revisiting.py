@@ -1,0 +1,200 @@
+"""Revisiting's recipes: its schedule, its networks, its axes as knobs, its Figure 4."""
+
+import dataclasses
+import fnmatch
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from sslzoo import backbones, recipe, runner, workdir
+from sslzoo.backbones import revisiting
+from sslzoo.data import pipeline, sources
+from sslzoo.errors import BadInput, UnknownName
+from sslzoo.evaluation import pretext
+
+NAMES = {
+    "rotation_in1k": 64,
+    "exemplar_in1k": 64,
+    "jigsaw_in1k": 128,
+    "relative_patch_in1k": 128,
+}
+SMALL = recipe.module(recipe.find("revisiting_small")).SMALL
+
+
+def small(task, **knobs):
+    size = {"jigsaw": 24, "relative_patch": 24}.get(task, 32)
+    return recipe.load(
+        "revisiting_small", **{**SMALL, "task": task, "image_size": size, **knobs}
+    )
+
+
+@pytest.mark.parametrize("name, images", NAMES.items())
+def test_the_schedule_is_the_authors(name, images, monkeypatch):
+    """0.1 for 256 images, 5 of 35 epochs of warm-up, a tenth after 15 and 25; five
+    times the decay on the head of patches; nothing on what normalises."""
+    source = sources.Synthetic(100 * images)
+    monkeypatch.setattr(sources, "from_spec", lambda *_: source)
+    plan = recipe.load(name)
+    rate = plan.optimizer().get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    top = 0.1 * images / 256
+    assert plan.steps == 3500 and plan.streams.batch_size == images
+    wanted = {250: top / 2, 500: top, 1499: top, 1500: top / 10, 2500: top / 100}
+    for step, expected in wanted.items():
+        np.testing.assert_allclose(rate(step), expected, rtol=1e-5)
+    sgd = plan.optimizer()
+    assert (sgd.momentum, sgd.decay, sgd.nesterov) == (0.9, 1e-4, False)
+    assert sgd.heavier == ({"puzzle/*": 5.0} if images == 128 else {})
+
+
+def test_the_examples_of_patches_are_the_authors(monkeypatch):
+    monkeypatch.setattr(sources, "from_spec", lambda *_: sources.Synthetic(128))
+    for name in ("jigsaw_in1k", "relative_patch_in1k"):
+        shown = recipe.load(name).streams.example.get_config()
+        sides = {key: shown[key] for key in ("patch", "cell", "stored", "gray")}
+        assert sides == {"patch": 64, "cell": 85, "stored": 292, "gray": 0.66}
+
+
+@pytest.mark.parametrize("task", ["rotation", "exemplar", "jigsaw", "relative_patch"])
+def test_a_small_run_is_measured_by_its_task_on_images_it_has_not_seen(task):
+    """And nothing of the method moves thereby."""
+    plan = small(task)
+    method = runner.pretrain(plan)
+    before = method.get_weights()
+    source = sources.from_spec("synthetic:10")
+    found = pretext.evaluate(method, plan.streams, source)
+    assert set(found) == {"loss", "accuracy"} and found["loss"] > 0
+    assert found == pretext.evaluate(method, plan.streams, source)
+    for one, two in zip(before, method.get_weights()):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_held_out_accuracy_is_that_of_each_image_once():
+    """Rotation, of a classifier that always says 90: one in four."""
+    plan = small("rotation")
+    method = runner.untrained(plan)
+    kernel, _ = method.classifier.get_weights()
+    method.classifier.set_weights([0 * kernel, np.float32([0, 5, 0, 0])])
+    seen = []
+    step = method.test_step
+    method.test_step = lambda batch: seen.extend(batch["n"].numpy()) or step(batch)
+    method.run_eagerly = True
+    source = sources.from_spec("synthetic:8")
+    found = pretext.evaluate(method, plan.streams, source)
+    assert sorted(seen) == [*range(8)]
+    assert found["accuracy"] == 0.25
+    expected = np.log(np.exp(5) + 3) - 5 / 4
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+    with pytest.raises(BadInput, match=r"several tasks, a, b: give that of one"):
+        pretext.evaluate(method, {"a": plan.streams, "b": plan.streams}, source)
+
+
+@pytest.mark.parametrize("task", ["exemplar", "jigsaw", "labels"])
+def test_the_device_may_finish_what_is_shown(task):
+    """Cutting, gray and RandAugment in the step, in batches, give the same pixels."""
+    plan = small(task, changes=2) if task == "labels" else small(task)
+    method = runner.untrained(plan)
+    name = {"exemplar": "copies", "jigsaw": "patches", "labels": "image"}[task]
+    found = [
+        next(iter(pipeline.training_batches(stream, method.uses)))
+        for stream in (
+            plan.streams,
+            dataclasses.replace(plan.streams, augment="device"),
+        )
+    ]
+    assert "unfinished" in found[1]
+    shown = [method.shown(batch)[name] for batch in found]
+    np.testing.assert_allclose(*shown, atol=1e-5)
+
+
+def test_labels_are_a_task_too_with_randaugment():
+    plan = small("labels", changes=2)
+    assert plan.streams.example.count == 2
+    assert np.isfinite(runner.pretrain(plan).get_weights()[0]).all()
+    with pytest.raises(UnknownName, match="Did you mean 'rotation'"):
+        small("rotations")
+
+
+def test_the_probe_may_learn_from_few():
+    plan = small("rotation", labelled=3)
+    (probe,) = plan.probes.values()
+    assert probe.train.count == 6 and plan.streams.source.count == 8
+
+
+def parameters(name, **options):
+    with keras.StatelessScope():  # Nothing is drawn.
+        return revisiting.network(name, **options).count_params()
+
+
+def test_networks_are_as_wide_as_k_says():
+    """Parameters of the sheet, section 1.5, and moving averages."""
+    for name, builder, options in (
+        ("resnet50v1", "resnet50", {"style": "revisiting", "width": 0.25}),
+        ("resnet50v2", "resnet50v2", {"width": 0.25}),
+        ("revnet50", "revnet50", {"width": 0.25}),
+        ("vgg19bn", "vgg19bn", {"width": 0.125, "image_size": 32}),
+    ):
+        with keras.StatelessScope():
+            expected = backbones.build(builder, **options).count_params()
+        assert parameters(name, k=1, image_size=32) == expected
+
+
+def test_the_axes_of_the_study_are_knobs():
+    with keras.StatelessScope():
+        for name in ("resnet50v1", "resnet50v2", "revnet50-minus"):
+            net = revisiting.network(name, k=0.25, representation=40)
+            assert net.output["pooled"].shape[-1] == 40
+        plain, cut = (
+            revisiting.network("resnet50v2", k=0.25, residual=residual)
+            for residual in (True, False)
+        )
+        last = [layer.name for layer in cut.layers]
+        assert not any(isinstance(x, keras.layers.Add) for x in cut.layers)
+        assert any(isinstance(x, keras.layers.Add) for x in plain.layers)
+        minus = revisiting.network("resnet50v2-minus", k=0.25)
+        assert "last_relu" in last and "last_relu" not in [x.name for x in minus.layers]
+        gray = revisiting.network("vgg19bn", 0.25, 64, "patch", "per_image")
+        assert "per_image" in [x.name for x in gray.layers]
+
+
+def test_what_a_network_does_not_take_is_told():
+    with pytest.raises(UnknownName, match="Did you mean 'revnet50'"):
+        revisiting.network("revnet5")
+    with pytest.raises(BadInput, match="vgg19bn takes no representation=64"):
+        revisiting.network("vgg19bn", representation=64)
+    with pytest.raises(BadInput, match="revnet50 takes no residual=False"):
+        revisiting.network("revnet50", residual=False)
+
+
+def test_what_is_not_decayed_are_weights_of_the_network():
+    with keras.StatelessScope():
+        net = revisiting.network("revnet50", k=0.25, representation=40)
+    for pattern in revisiting.undecayed("revnet50"):
+        assert any(fnmatch.fnmatch(weight.path, pattern) for weight in net.weights)
+    assert revisiting.undecayed("resnet50v2") == ()
+
+
+def test_the_command_says_what_a_run_has_learned_of_its_task(tmp_path, command):
+    knobs = [f"{k}={v}" for k, v in SMALL.items()]
+    run = tmp_path / "run"
+    code, *_ = command("train", "revisiting_small", *knobs, "--workdir", run)
+    assert code == 0
+    words = ["evaluate", run, "--protocol", "pretext", "--json"]
+    code, out, _ = command(*words)
+    told = json.loads(out)["held out"]
+    assert code == 0 and set(told) == {"pretext"}
+    (row,) = told["pretext"]["runs"]
+    method, plan = runner.trained(workdir.Workdir(run))
+    (probe,) = plan.probes.values()
+    found = pretext.evaluate(method, plan.streams, probe.test)["accuracy"]
+    assert row["trained"]["top1"] == told["pretext"]["trained"]["mean"] == found
+
+
+def test_a_method_without_an_accuracy_is_told(tmp_path, command):
+    knobs = recipe.module(recipe.find("byol_r18w16_toyworld")).SMALL
+    knobs = [f"{k}={v}" for k, v in knobs.items()]
+    command("train", "byol_r18w16_toyworld", *knobs, "--workdir", tmp_path / "byol")
+    code, _, error = command("evaluate", tmp_path / "byol", "--protocol", "pretext")
+    assert code and "BYOL reports loss, tau, where an accuracy is wanted" in error

@@ -1,0 +1,128 @@
+"""Rotation, exemplar, jigsaw, relative patches, or labels, of small images, on a CPU.
+
+    sslzoo train revisiting_small --workdir runs/turns
+    sslzoo train revisiting_small task=exemplar backbone=revnet50 --workdir runs/copies
+    sslzoo train revisiting_small task=jigsaw image_size=96 \\
+        data=npz:imagenette224_jpeg.npz#train test=npz:imagenette224_jpeg.npz#test \\
+        --workdir runs/puzzles
+
+Each of Revisiting's tasks on each of its networks, narrow: k=1 is a quarter of a
+ResNet50's width, an eighth of a VGG19's. The data is TFDS' cifar10, or files that you
+have, or the toy world: data=toyworld:train?count=4096&size=96. Patches are a third of
+image_size, which wants 72 or more for them (96 for VGG). Labels are used by the probes
+alone, and by task=labels, which the others are measured against.
+"""
+
+from sslzoo.backbones import revisiting
+from sslzoo.data import labels as label_spaces
+from sslzoo.data import sources
+from sslzoo.data.pipeline import Stream
+from sslzoo.errors import UnknownName, nearest
+from sslzoo.methods import exemplar, jigsaw, relative_patch, rotation, supervised
+from sslzoo.optim import decay as decays
+from sslzoo.optim import schedules, sgd
+from sslzoo.recipe import Probe, Recipe
+
+TASKS = ("rotation", "exemplar", "jigsaw", "relative_patch", "labels")
+SMALL = dict(
+    data="synthetic:8",
+    test="synthetic:8",
+    count=0,
+    backbone="tiny",
+    image_size=32,
+    batch_size=4,
+    epochs=1,
+    copies=2,
+    embedding=16,
+    hidden=16,
+)
+
+
+def recipe(
+    task="rotation",
+    data="tfds:cifar10/train",
+    test="tfds:cifar10/test",
+    count=10_000,
+    labelled=0,
+    backbone="resnet50v2",
+    k=1.0,
+    representation=0,
+    residual=True,
+    image_size=32,
+    smallest_crop=0.3,
+    gray=0.66,
+    copies=4,
+    subset=8,
+    embedding=128,
+    hidden=512,
+    changes=0,
+    batch_size=64,
+    epochs=35,
+    rate=0.05,
+    decay=1e-4,
+    precision="float32",
+    cache=True,
+    probe_every=0,
+    seed=0,
+):
+    """`count`: the first images alone; 0 is all. `labelled`: so many of each class that
+    the probe learns from; 0 is all, few is the regime of little data.
+
+    `representation`: the size of the features, where not by the width. `residual` false
+    leaves a ResNet's shortcuts out. `gray`: of copies and patches. `subset`: orders of
+    a puzzle in a step. `changes`: of RandAugment, with task=labels.
+    """
+    if task not in TASKS:
+        raise UnknownName(
+            f"task={task!r}.{nearest(task, TASKS)} There are: {', '.join(TASKS)}."
+        )
+    source = label_spaces.first(sources.from_spec(data, cache), count)
+    held_out = sources.from_spec(test, cache)
+    known = label_spaces.per_class(source, labelled, seed)
+    area, patch = (smallest_crop, 1.0), image_size // 3
+    cell = patch * 85 // 64
+    examples = {
+        "rotation": lambda: rotation.example(image_size, area),
+        "exemplar": lambda: exemplar.example(image_size, copies, gray, area=area),
+        "jigsaw": lambda: jigsaw.example(patch, cell, gray),
+        "relative_patch": lambda: relative_patch.example(patch, cell, gray),
+        "labels": lambda: supervised.view(image_size, changes, area=area),
+    }
+    example = examples[task]()
+    steps = epochs * (source.count // batch_size)
+    falling = schedules.Drops(
+        rate, [steps * 15 // 35, steps * 25 // 35], warmup=steps * 5 // 35
+    )
+    shape = dict(representation=representation, residual=residual)
+    if task in ("jigsaw", "relative_patch"):
+        shape |= dict(image_size=patch, stem="patch", pixels="per_image")
+    else:
+        stem = "small" if image_size < 64 else "imagenet"
+        shape |= dict(image_size=image_size, stem=stem)
+    head = dict(embedding=embedding, hidden=hidden)
+    of = {
+        "rotation": lambda net: rotation.Rotation(net, example),
+        "exemplar": lambda net: exemplar.Exemplar(net, example, embedding),
+        "jigsaw": lambda net: jigsaw.Jigsaw(net, example, patch, subset=subset, **head),
+        "relative_patch": lambda net: relative_patch.RelativePatch(
+            net, example, patch, **head
+        ),
+        "labels": lambda net: supervised.Supervised(
+            net, example, label_spaces.count(source)
+        ),
+    }
+    return Recipe(
+        streams=Stream(source, example, batch_size),
+        method=lambda: of[task](revisiting.network(backbone, k, **shape)),
+        optimizer=lambda: sgd.SGD(
+            falling,
+            decay=decay,
+            exclude=(*decays.BIAS_AND_NORM, *revisiting.undecayed(backbone)),
+            heavier={"puzzle/*": 5.0},
+        ),
+        steps=steps,
+        precision=precision,
+        probes={"held out": Probe(known, held_out, image_size, crop=1.0)},
+        probe_every=probe_every,
+        seed=seed,
+    )
