@@ -27,8 +27,11 @@ def small(path, **more):
 FIRST = {  # A small recipe of each method; the others are slow.
     "byol_r18w16_toyworld",
     "colorization_alexnet_cifar10",
+    "info_nce_r18w16_cifar10",
+    "simclr_r18w16_cifar10",
     "split_brain_alexnet_cifar10",
     "supervised_alexnet_cifar10",
+    "two_views_r18w16_cifar10",
 }
 
 

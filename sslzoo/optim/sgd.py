@@ -16,6 +16,8 @@ class SGD(keras.optimizers.Optimizer):
 
     Args:
         exclude: patterns of weight names that skip the first line.
+        rates: {pattern of weight names: factor of the rate}, such as {"predictor/*":
+            10.0}; the others have 1.
     """
 
     def __init__(
@@ -25,10 +27,12 @@ class SGD(keras.optimizers.Optimizer):
         decay=0.0,
         exclude=decays.BIAS_AND_NORM,
         name="sgd",
+        rates=None,
         **options,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.momentum, self.decay, self.exclude = momentum, decay, tuple(exclude)
+        self.rates = dict(rates or {})
 
     def build(self, variables):
         if self.built:
@@ -37,6 +41,7 @@ class SGD(keras.optimizers.Optimizer):
         self.velocities = self.add_optimizer_variables(variables, "velocity")
         # By name, and here: update_step is handed TensorFlow's variables, without path.
         self.excluded = [decays.excluded(v.path, self.exclude) for v in variables]
+        self.factors = [decays.factor(v.path, self.rates) for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -45,7 +50,8 @@ class SGD(keras.optimizers.Optimizer):
         if not self.excluded[index]:
             gradient = self.direction(gradient + self.decay * variable, variable)
         self.assign(velocity, self.momentum * velocity + gradient)
-        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * velocity)
+        rate = ops.cast(learning_rate * self.factors[index], variable.dtype)
+        self.assign_sub(variable, rate * velocity)
 
     def direction(self, gradient, variable):
         """What the momentum takes up of the decayed gradient: all of it."""
@@ -57,4 +63,5 @@ class SGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "decay": self.decay,
             "exclude": list(self.exclude),
+            "rates": self.rates,
         }
