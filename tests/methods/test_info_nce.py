@@ -53,7 +53,7 @@ def assert_same(one, other, parts=PARTS, rtol=1e-4, atol=1e-6):
 
 
 def kernels(model):
-    return [np.asarray(w) for w in model.weights if w.path.endswith("kernel")]
+    return [w.numpy() for w in model.weights if w.path.endswith("kernel")]
 
 
 def test_by_default_it_takes_the_steps_of_byol(batch):
