@@ -68,7 +68,8 @@ def gather(x):
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return x
-    return context.all_gather(x, axis=0)
+    # TensorFlow forgets what is known of the shape.
+    return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])
 
 
 def replica_id():

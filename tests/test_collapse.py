@@ -1,10 +1,12 @@
 """A run whose images all come out the same: it is seen, said, and can be stopped."""
 
+import dataclasses
 import json
 
 import pytest
 
-from sslzoo import health
+from sslzoo import health, recipe, runner
+from sslzoo.errors import RunStopped
 
 # What keeps BYOL from collapsing is taken away: the target is the network itself (tau
 # 0), and there may be no predictor.
@@ -75,3 +77,60 @@ def test_the_same_run_with_its_predictor_does_not_collapse(train):
     rows = [json.loads(row) for row in (path / "history.jsonl").open()]
     assert code == 0 and not health.diagnose([row["health"] for row in rows])
     assert rows[-1]["health"]["std"] > 0.3 and "nearly the same" not in err
+
+
+class Watched(runner.Listener):
+    def __init__(self):
+        self.health = []
+
+    def ended_epoch(self, row, timing):
+        self.health.append(row["health"])
+
+
+def plane(**knobs):
+    """Twelve epochs somewhere on the plane, four steps each."""
+    small = dict(data="toyworld:train?count=64&size=32", test="synthetic:8", rate=0.5)
+    small |= dict(backbone="tiny", batch_size=16, epochs=12, hidden=32, outputs=16)
+    plan = recipe.load("info_nce_r18w16_cifar10", **small, **knobs)
+    return dataclasses.replace(plan, probes={})
+
+
+COLLAPSED = {  # Rows of BYOL's Table 5, and one of Table 19.
+    "no predictor": dict(predictor="none"),
+    "no target": dict(target="online"),
+    "neither": dict(predictor="none", target="online"),
+    "no predictor, tau 0": dict(predictor="none", target="stop"),
+}
+SLOW = ("neither", "no predictor, tau 0")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(r, marks=[pytest.mark.slow] * (r in SLOW), id=r) for r in COLLAPSED],
+)
+def test_rows_of_the_plane_that_collapse_are_seen_to_and_named(row):
+    watched = Watched()
+    with pytest.raises(RunStopped, match="All images have nearly the same projection"):
+        runner.pretrain(plane(**COLLAPSED[row]), listener=watched, on_collapse="stop")
+    assert len(watched.health) < 13  # Before its end.
+    assert health.diagnose(watched.health).kind == "collapse"
+    assert watched.health[0]["std"] > 0.3 and watched.health[-1]["std"] < 0.05
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({}, id="BYOL"),
+        pytest.param(
+            dict(predictor="none", target="online", beta=1.0),
+            id="SimCLR",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_rows_of_the_plane_that_learn_are_seen_to_be_healthy(row):
+    watched = Watched()
+    runner.pretrain(plane(**row), listener=watched, on_collapse="stop")
+    assert len(watched.health) == 13
+    assert not any(health.diagnose(watched.health[:k]) for k in range(14))
+    assert watched.health[-1]["std"] > 0.2

@@ -16,7 +16,7 @@ import json, sys
 import keras, numpy as np, tensorflow as tf
 from sslzoo import distribute, recipe, runner, workdir
 
-kind, steps, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+kind, out, name, more = sys.argv[1:]
 if kind == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -24,9 +24,9 @@ if kind == "mirrored":
 strategy = distribute.strategy(kind)
 # Narrower heads and larger rates are chaotic: there one device whose first weights are
 # moved by 1e-7 parts from itself by more than 1e-4.
-knobs = dict(count=16 * steps, labelled=32, backbone="tiny", image_size=32, hidden=256,
-             batch_size=16, epochs=1, rate=0.005)
-plan = recipe.load("byol_r18w16_toyworld", **knobs)
+knobs = dict(backbone="tiny", image_size=32, batch_size=16, epochs=1, rate=0.005)
+knobs |= json.loads(more)
+plan = recipe.load(name, **knobs)
 
 class Curve(runner.Listener):
     losses = []
@@ -37,7 +37,7 @@ class Curve(runner.Listener):
 
 folder = workdir.Workdir(out + ".run")
 if distribute.is_chief(strategy):
-    folder.open(*workdir.identity("byol_r18w16_toyworld", knobs, plan))
+    folder.open(*workdir.identity(name, knobs, plan))
 method = runner.pretrain(plan, folder, strategy, Curve())
 if distribute.is_chief(strategy):
     weights = {f"w{i:03d}": w for i, w in enumerate(method.get_weights())}
@@ -55,9 +55,10 @@ def free_ports(count):
     return ports
 
 
-def train(tmp_path, kind, steps, workers=1):
+def train(tmp_path, kind, steps, workers=1, name="byol_r18w16_toyworld", **more):
     """The losses and the last weights of a run by `kind`, in processes of their own."""
     out = str(tmp_path / kind)
+    more = json.dumps(more or dict(count=16 * steps, labelled=32, hidden=256))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     env["CUDA_VISIBLE_DEVICES"] = ""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
@@ -70,7 +71,7 @@ def train(tmp_path, kind, steps, workers=1):
             )
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, kind, str(steps), out],
+                [sys.executable, "-c", SCRIPT, kind, out, name, more],
                 env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True,
             )
@@ -103,3 +104,20 @@ def test_two_workers_train_as_one_device(tmp_path):
     """The short form of the same, with the repair of Keras that it needs."""
     alone = train(tmp_path, "one", 4)
     same_run(alone, train(tmp_path, "multiworker", 4, workers=2), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, knobs",
+    [
+        ("info_nce_r18w16_cifar10", dict(beta=0.5, target="online", hidden=256)),
+        ("two_views_r18w16_cifar10", dict(method="moco", keys=40, outputs=64)),
+    ],
+    ids=["info_nce", "moco"],
+)
+def test_negatives_and_queues_are_those_of_all_workers(tmp_path, name, knobs):
+    """Of both, in both; the queue is one of the weights that are compared."""
+    knobs |= dict(data="toyworld:train?count=64&size=32", test="synthetic:8")
+    alone = train(tmp_path, "one", 4, name=name, **knobs)
+    pair = train(tmp_path, "multiworker", 4, workers=2, name=name, **knobs)
+    same_run(alone, pair, 4)

@@ -33,8 +33,11 @@ FIRST = {  # A small recipe of each method; the others are slow.
     "jigsaw_in1k",
     "relative_patch_in1k",
     "rotation_in1k",
+    "info_nce_r18w16_cifar10",
+    "simclr_r18w16_cifar10",
     "split_brain_alexnet_cifar10",
     "supervised_alexnet_cifar10",
+    "two_views_r18w16_cifar10",
 }
 
 

@@ -4,36 +4,46 @@ import keras
 
 from sslzoo.backbones import layers
 
+LASTS = ("linear", "bias", "scale", "norm")
 
-def mlp(inputs, hidden, outputs, name, depth=2):
-    """BYOL's projector and predictor, `[n, inputs]` to `[n, outputs]`.
+
+def mlp(inputs, hidden, outputs, name, depth=2, bias=True, norm=True, last="linear"):
+    """A projector or a predictor, `[n, inputs]` to `[n, outputs]`; BYOL's by default.
 
     depth 2: linear - BN - ReLU - linear; each more depth adds one such hidden layer,
     depth 1 is the last linear alone. The hidden layers have a bias, the last has
     none (the code; the paper's pseudo-code leaves it on). It ends in float32,
     whatever the policy, so that the loss is never taken in half precision.
+
+    Args:
+        bias, norm: whether the hidden layers have a bias, and BN.
+        last: the last layer: "linear"; "bias", with one; "scale", BN behind it that
+            has no offset; "norm", BN behind it without parameters.
     """
+    layers.known(last, LASTS, "last")
     parts, width = [keras.Input((inputs,))], inputs
     for index in range(1, depth):
-        parts += [
-            keras.layers.Dense(
-                hidden,
-                kernel_initializer=layers.haiku_kernel(width),
-                name=f"hidden{index}",
-            ),
-            layers.BatchNorm(name=f"norm{index}"),
-            keras.layers.ReLU(name=f"relu{index}"),
-        ]
+        dense = keras.layers.Dense(
+            hidden,
+            use_bias=bias,
+            kernel_initializer=layers.haiku_kernel(width),
+            name=f"hidden{index}",
+        )
+        normed = [layers.BatchNorm(name=f"norm{index}")] if norm else []
+        parts += [dense, *normed, keras.layers.ReLU(name=f"relu{index}")]
         width = hidden
     parts.append(
         keras.layers.Dense(
             outputs,
-            use_bias=False,
+            use_bias=last == "bias",
             kernel_initializer=layers.haiku_kernel(width),
             dtype="float32",
             name="out",
         )
     )
+    if last in ("scale", "norm"):
+        options = dict(center=False, scale=last == "scale", dtype="float32")
+        parts.append(layers.BatchNorm(name="norm_out", **options))
     return keras.Sequential(parts, name=name)
 
 

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from sslzoo import distribute
+
 
 def cosine_distance(prediction, target):
     """Squared distance between unit vectors, the loss of BYOL (its equation 2).
@@ -15,6 +17,42 @@ def cosine_distance(prediction, target):
         The mean over the n rows.
     """
     return ops.mean(2 - 2 * ops.sum(unit(prediction) * unit(target), axis=-1))
+
+
+def normed_distance(prediction, target, norm="l2"):
+    """BYOL's loss by another norm (its Table 20): the mean over rows of
+
+        | m(p) - m(y) |^2
+
+    m is "l2", x / |x|, which makes it `cosine_distance`; "layer", each row less its
+    mean, by its deviation and by sqrt(d); "batch", each column likewise, over the
+    batch of all replicas; or "none", x itself.
+
+    Args:
+        prediction, target: `[n, d]`, row i of both from the same image.
+    """
+    apart = NORMS[norm](prediction) - NORMS[norm](target)
+    return ops.mean(ops.sum(ops.square(apart), axis=-1))
+
+
+def best_linear(z, y, ridge=1e-3):
+    """The linear predictor that is best on this batch, `[d, d]`: z Q is near y.
+
+        Q = (z'z / n + ridge tr(z'z / n) / d)^-1 z'y / n
+
+    Ridge regression over the n rows of all replicas; the ridge is relative, so that
+    it does not depend on the length of projections. The gradient goes through z; y is
+    a constant.
+
+    Args:
+        z, y: `[n, d]`, online and target projections, row i of both from one image.
+            With n < d any y is met, ridge aside: nothing would be learned.
+    """
+    z, y = distribute.gather(z), distribute.gather(ops.stop_gradient(y))
+    n, d = ops.cast(ops.shape(z)[0], z.dtype), z.shape[-1]
+    square = ops.matmul(ops.transpose(z), z) / n
+    square += ridge * ops.mean(ops.diagonal(square)) * ops.eye(d, dtype=z.dtype)
+    return ops.solve(square, ops.matmul(ops.transpose(z), y) / n)
 
 
 def half_squares(prediction, target, known=None):
@@ -39,3 +77,22 @@ def unit(x):
     """x / |x| along the last axis: x * rsqrt(max(sum x^2, 1e-12)), as the code has."""
     square = ops.sum(ops.square(x), axis=-1, keepdims=True)
     return x * ops.rsqrt(ops.maximum(square, 1e-12))
+
+
+def _by_row(x):
+    """Layer normalisation without parameters, by sqrt(d)."""
+    x = x - ops.mean(x, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
+    return x * ops.rsqrt((variance + EPSILON) * x.shape[-1])
+
+
+def _by_column(x):
+    """Batch normalisation without parameters, by sqrt(d), over all replicas."""
+    everyone = distribute.gather(x)
+    mean = ops.mean(everyone, axis=0)
+    variance = ops.mean(ops.square(everyone - mean), axis=0)
+    return (x - mean) * ops.rsqrt((variance + EPSILON) * x.shape[-1])
+
+
+EPSILON = 1e-5
+NORMS = {"l2": unit, "layer": _by_row, "batch": _by_column, "none": lambda x: x}

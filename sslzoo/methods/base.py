@@ -116,17 +116,8 @@ class Method(keras.Model):
         Returns:
             A `methods.sheets.Sheet`.
         """
-        if self.example is None:
-            raise BadInput(
-                f"This {type(self).__name__} has nothing to show: it has no pictures "
-                "of its own, and its file could not say what it is shown of an image. "
-                "--filters and --top LAYER show its network."
-            )
-        names = {"image", *self.uses} & {*batch}
         pictures = {"image": batch["image"]}
-        for i in range(len(batch["image"])):
-            item = {name: tf.convert_to_tensor(batch[name][i]) for name in names}
-            made = self.example(item, tf.constant([0, i], tf.int64))
+        for made in self.examples(batch):
             for name, value in sorted(made.items()):
                 if np.ndim(value) not in (3, 4) or np.shape(value)[-1] != 3:
                     continue
@@ -140,6 +131,21 @@ class Method(keras.Model):
                 "is a picture. --filters and --top LAYER show its network."
             )
         return Sheet({name: np.stack(each) for name, each in pictures.items()})
+
+    def examples(self, batch):
+        """What it is shown of each image of a batch as `sheet` takes it: dicts."""
+        if self.example is None:
+            raise BadInput(
+                f"This {type(self).__name__} has nothing to show: it has no pictures "
+                "of its own, and its file could not say what it is shown of an image. "
+                "--filters and --top LAYER show its network."
+            )
+        names = {"image", *self.uses} & {*batch}
+        made = []
+        for i in range(len(batch["image"])):
+            item = {name: tf.convert_to_tensor(batch[name][i]) for name in names}
+            made.append(self.example(item, tf.constant([0, i], tf.int64)))
+        return made
 
     def shown(self, batch):
         """The batch as the network sees it: here ends what the pipeline began."""

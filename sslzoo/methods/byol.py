@@ -14,8 +14,6 @@ Where paper and code part we follow the code, which made the published figures: 
 last layers of both heads have no bias, the target starts from weights of its own.
 """
 
-import math
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -23,7 +21,7 @@ from keras import ops
 from sslzoo.augment import views
 from sslzoo.heads import projectors
 from sslzoo.losses.regression import cosine_distance
-from sslzoo.methods import momentum
+from sslzoo.methods import momentum, sheets
 from sslzoo.methods.base import Method
 
 
@@ -160,9 +158,7 @@ class BYOL(Method):
         return tf.stop_gradient(self.target_projector(pooled, training=training))
 
     def tau(self):
-        """1 - (1 - base_tau) * (1 + cos(pi * step / steps)) / 2."""
-        done = ops.cast(self.optimizer.iterations, "float32") / self.steps
-        return 1 - (1 - self.base_tau) * 0.5 * (1 + ops.cos(math.pi * done))
+        return momentum.rising(self.base_tau, self.optimizer.iterations, self.steps)
 
     def probe(self, pooled1, batch, training=True):
         """Cross entropy on the first view, and the part of it that is told right."""
@@ -186,3 +182,7 @@ class BYOL(Method):
             online[f"z{number}"] = self.projector(pooled, training=False)
             target[f"target{number}"] = self.target_of(images, training=False)
         return {**online, **target}
+
+    def sheet(self, batch):
+        """The two views, and the images that look most alike."""
+        return sheets.of_views(self, batch)

@@ -1,7 +1,10 @@
 """The slow twin of a network, that follows it and learns nothing by itself."""
 
+import math
+
 import keras
 import tensorflow as tf
+from keras import ops
 
 
 def frozen_copy(model, fresh=False):
@@ -37,6 +40,12 @@ def move(twin, model, tau, when=None):
         if fast.trainable:
             moved = slow + (1 - tau) * (fast - slow)
             slow.assign(moved if when is None else tf.where(when, moved, slow))
+
+
+def rising(base, step, steps):
+    """tau(k) = 1 - (1 - base) (1 + cos(pi k / steps)) / 2, from base to 1."""
+    done = ops.cast(step, "float32") / steps
+    return 1 - (1 - base) * 0.5 * (1 + ops.cos(math.pi * done))
 
 
 def _other_seeds(config):

@@ -8,13 +8,18 @@ is what methods of colour have in common: how far from the truth colours are,
 each beside the same of gray, which knows no colour; and how sure a distribution is,
 
     H = -sum_k p_k log2 p_k,   sure = 1 - H / log2(number of bins)
+
+and what methods of two views have in common: which images they take for one another.
 """
 
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 from sslzoo import color
+
+VIEWS = ("view1", "view2")  # Names in a batch.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +70,35 @@ def laid_out(patches, gap=0.1):
     return page[..., :-edge, :-edge, :]
 
 
+def of_views(method, batch, others=2):
+    """The two views of each image, and the negatives that look most alike.
+
+    Alike is the cosine of projections, of the first view of an image and the second
+    views of all, in inference mode. "found" is 1 where no other image is more alike
+    than the image itself; by chance that is one in n.
+
+    Args:
+        method: its `look` gives {"z1", "z2"}.
+        others: how many negatives are shown.
+    """
+    made = method.examples(batch)
+    views = {v: np.stack([np.asarray(each[v]) for each in made]) for v in VIEWS}
+    looks = method.look({v: tf.convert_to_tensor(views[v]) for v in VIEWS})
+    z1, z2 = (_unit(np.float64(looks[z])) for z in ("z1", "z2"))
+    cosine, n = z1 @ z2.T, len(z1)
+    own = cosine.diagonal()
+    rest = np.where(np.eye(n, dtype=bool), -np.inf, cosine)
+    pictures = {"view 1": views["view1"], "view 2": views["view2"]}
+    figures = {"cosine": own}
+    for k, nearest in enumerate(np.argsort(-rest, axis=1)[:, : min(others, n - 1)].T):
+        like = "negative most alike" if k == 0 else f"negative {k + 1}"
+        pictures[like] = views["view2"][nearest]
+        figures[f"cosine of {like}"] = rest[range(n), nearest]
+    figures["found"] = np.float64(own >= rest.max(axis=1, initial=-1))
+    figures["found by chance"] = np.full(n, 1 / n)
+    return Sheet(pictures, figures=figures)
+
+
 def of_colours(rgb, images):
     """{"PSNR", "ab error" and of both what gray has: `[n]`} of `[n, h, w, 3]`.
 
@@ -104,6 +138,10 @@ def entropy(p):
 def sure(p):
     """1 of one bin alone, 0 where all are equal."""
     return 1 - entropy(p) / np.log2(p.shape[-1])
+
+
+def _unit(z):
+    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
 
 
 def between(values, places, size):

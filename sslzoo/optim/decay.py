@@ -12,7 +12,7 @@ def excluded(path, patterns=BIAS_AND_NORM):
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
-def factor(path, rates):
-    """By what the rate of the weight named `path` is multiplied."""
-    found = (f for pattern, f in rates.items() if fnmatch.fnmatch(path, pattern))
+def factor(path, factors):
+    """The product of the factors whose pattern matches the weight named `path`."""
+    found = (f for pattern, f in factors.items() if fnmatch.fnmatch(path, pattern))
     return math.prod(found, start=1.0)

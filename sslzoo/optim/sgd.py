@@ -17,6 +17,8 @@ class SGD(keras.optimizers.Optimizer):
     Args:
         exclude: patterns of weight names that skip the first line.
         heavier: {pattern of weight names: f}, such as {"puzzle/*": 5.0}; else f is 1.
+        rates: {pattern of weight names: factor of the rate}, such as {"predictor/*":
+            10.0}; the others have 1.
     """
 
     def __init__(
@@ -28,11 +30,13 @@ class SGD(keras.optimizers.Optimizer):
         name="sgd",
         heavier=None,
         nesterov=False,
+        rates=None,
         **options,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **options)
         self.momentum, self.decay, self.exclude = momentum, decay, tuple(exclude)
         self.heavier, self.nesterov = dict(heavier or {}), nesterov
+        self.rates = dict(rates or {})
 
     def build(self, variables):
         if self.built:
@@ -44,6 +48,7 @@ class SGD(keras.optimizers.Optimizer):
         self.decays = [
             self.decay * decays.factor(v.path, self.heavier) for v in variables
         ]
+        self.factors = [decays.factor(v.path, self.rates) for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -55,7 +60,8 @@ class SGD(keras.optimizers.Optimizer):
             )
         self.assign(velocity, self.momentum * velocity + gradient)
         step = self.momentum * velocity + gradient if self.nesterov else velocity
-        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
+        rate = ops.cast(learning_rate * self.factors[index], variable.dtype)
+        self.assign_sub(variable, rate * step)
 
     def direction(self, gradient, variable):
         """What the momentum takes up of the decayed gradient: all of it."""
@@ -69,4 +75,5 @@ class SGD(keras.optimizers.Optimizer):
             "exclude": list(self.exclude),
             "heavier": self.heavier,
             "nesterov": self.nesterov,
+            "rates": self.rates,
         }

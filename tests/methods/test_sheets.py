@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.spatial
 import skimage.color
 import skimage.metrics
 import tensorflow as tf
@@ -9,7 +10,19 @@ import tensorflow as tf
 from sslzoo import backbones, color
 from sslzoo.backbones import cut
 from sslzoo.errors import BadInput
-from sslzoo.methods import byol, colorization, sheets, split_brain
+from sslzoo.methods import (
+    barlow_twins,
+    byol,
+    colorization,
+    info_nce,
+    moco,
+    sheets,
+    simclr,
+    simsiam,
+    split_brain,
+    vicreg,
+)
+from sslzoo.methods.base import Method
 from sslzoo.methods.colour_targets import Bins, Histograms, Regression
 
 SIDE = 33
@@ -242,8 +255,13 @@ def test_depth_is_judged_only_where_it_is_known():
         assert found.figures[name] == pytest.approx(wanted, rel=1e-5)
 
 
+class Plain(Method):
+    def __init__(self, backbone, example):
+        super().__init__(backbone, example, name="plain")
+
+
 def test_a_method_without_pictures_of_its_own_shows_its_views():
-    method = byol.BYOL(backbones.build("tiny"), 1, byol.example(16))
+    method = Plain(backbones.build("tiny"), byol.example(16))
     images = smooth(2)
     found = method.sheet({"image": images})
     assert list(found.pictures) == ["image", "view1 shown", "view2 shown"]
@@ -254,9 +272,8 @@ def test_a_method_without_pictures_of_its_own_shows_its_views():
 
 
 def test_parts_of_an_example_stand_side_by_side():
-    method = byol.BYOL(
+    method = Plain(
         backbones.build("tiny"),
-        1,
         lambda item, seed: {"turned": tf.stack([item["image"]] * 2), "k": seed},
     )
     found = method.sheet({"image": smooth(1)})
@@ -265,6 +282,70 @@ def test_parts_of_an_example_stand_side_by_side():
 
 @pytest.mark.parametrize("example", [None, lambda item, seed: {"k": seed}])
 def test_a_method_with_nothing_to_show_says_so(example):
-    method = byol.BYOL(backbones.build("tiny"), 1, example)
-    with pytest.raises(BadInput, match=r"BYOL has nothing to show.*--filters"):
+    method = Plain(backbones.build("tiny"), example)
+    with pytest.raises(BadInput, match=r"Plain has nothing to show.*--filters"):
         method.sheet({"image": smooth(1)})
+
+
+TWO_VIEWS = {
+    "byol": lambda net, example: byol.BYOL(net, 1, example, hidden=16, outputs=8),
+    "info_nce": lambda net, example: info_nce.InfoNCE(
+        net, 1, example, "none", "stop", 1.0, hidden=16, outputs=8
+    ),
+    "simclr": lambda net, example: simclr.SimCLR(net, example, outputs=8),
+    "moco": lambda net, example: moco.MoCo(net, example, 8, outputs=8),
+    "simsiam": lambda net, example: simsiam.SimSiam(net, example, 8, 4),
+    "barlow_twins": lambda net, example: barlow_twins.BarlowTwins(
+        net, example, outputs=8
+    ),
+    "vicreg": lambda net, example: vicreg.VICReg(net, example, outputs=8),
+}
+
+
+@pytest.mark.parametrize("name", TWO_VIEWS)
+def test_each_method_of_two_views_shows_them_and_what_it_takes_for_them(name):
+    """The views that it is shown, and of the others the nearest by `look`."""
+    method = TWO_VIEWS[name](backbones.build("tiny"), byol.example(16))
+    images = smooth(5)
+    found = method.sheet({"image": images})
+    assert [*found.pictures] == [
+        "view 1",
+        "view 2",
+        "negative most alike",
+        "negative 2",
+    ]
+    seeds = np.stack([np.zeros(5), np.arange(5)], axis=-1).astype("int64")
+    views = method.example({"image": tf.constant(images)}, seeds)
+    for i in (1, 2):
+        shown = found.pictures[f"view {i}"]
+        np.testing.assert_allclose(shown, views[f"view{i}"], atol=1e-6)
+    looks = {k: np.float64(v) for k, v in method.look(views).items()}
+    cosine = 1 - scipy.spatial.distance.cdist(looks["z1"], looks["z2"], "cosine")
+    np.testing.assert_allclose(found.figures["cosine"], cosine.diagonal(), rtol=1e-4)
+    np.fill_diagonal(cosine, -9)
+    nearest = cosine.argmax(axis=1)
+    alike = found.figures["cosine of negative most alike"]
+    np.testing.assert_allclose(alike, cosine.max(axis=1), rtol=1e-4)
+    np.testing.assert_array_equal(
+        found.pictures["negative most alike"], found.pictures["view 2"][nearest]
+    )
+    assert set(found.figures["found by chance"]) == {1 / 5}
+
+
+def said(z1, z2):
+    """What a method shows that projects five images there."""
+    method = TWO_VIEWS["simclr"](backbones.build("tiny"), byol.example(16))
+    method.look = lambda views: {"z1": tf.constant(z1), "z2": tf.constant(z2)}
+    return method.sheet({"image": smooth(len(z1))})
+
+
+def test_an_image_is_found_where_no_other_is_more_alike():
+    z1 = np.eye(4)
+    found = said(z1, 3 * z1[[0, 1, 3, 2]])
+    assert found.figures["found"].tolist() == [1, 1, 0, 0]
+    assert found.figures["cosine"].tolist() == [1, 1, 0, 0]
+    alike = found.pictures["negative most alike"]
+    np.testing.assert_array_equal(alike[2], found.pictures["view 2"][3])
+    np.testing.assert_array_equal(alike[3], found.pictures["view 2"][2])
+    alone = said(np.ones((1, 3)), np.ones((1, 3)))  # None to take it for.
+    assert alone.figures["found"] == 1 and [*alone.pictures] == ["view 1", "view 2"]

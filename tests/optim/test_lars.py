@@ -73,3 +73,28 @@ def test_sgd_is_coupled_momentum_by_hand():
         kernel, [[2.35 - 0.5 * 2.405, 3.8 - 0.5 * 0.74]], rtol=1e-6
     )
     np.testing.assert_allclose(bias, [2.5 - 0.5 * 1.9], rtol=1e-6)
+
+
+def test_a_rate_of_its_own_is_a_factor_of_the_rate():
+    """Of each pattern that matches, after the momentum; and it is written down."""
+    names = ("a_kernel", "b_kernel", "b_bias")
+    weights = [keras.Variable([1.0, 2.0], name=name) for name in names]
+    sgd = SGD(0.1, rates={"b*": 3.0, "*bias": 2.0})
+    sgd = SGD.from_config(sgd.get_config())
+    for _ in range(2):
+        sgd.apply([np.float32([1.0, -1.0])] * 3, weights)
+    for factor, weight in zip((1, 3, 6), weights):
+        step = factor * 0.1 * (1 + 1.9)
+        np.testing.assert_allclose(weight, [1 - step, 2 + step], rtol=1e-5)
+
+
+def test_under_lars_a_factor_of_the_gradient_would_do_nothing():
+    """And a rate of its own does: hence it is one of the optimizer."""
+    steps = []
+    for factor, rates in ((1, {}), (10, {}), (1, {"*kernel": 10.0})):
+        kernel = keras.Variable([[3.0, 4.0]], name="kernel")
+        lars = LARS(0.5, trust=0.1, rates=rates)
+        lars.apply([factor * np.float32([[-3.0, 4.0]])], [kernel])
+        steps.append(np.asarray(kernel) - [[3.0, 4.0]])
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-5)
+    np.testing.assert_allclose(steps[2], 10 * steps[0], rtol=1e-5)

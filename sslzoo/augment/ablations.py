@@ -1,0 +1,51 @@
+"""BYOL's views less some of their changes: Table 17, of which Figure 3b shows some."""
+
+import dataclasses
+
+from sslzoo.augment import views
+from sslzoo.errors import UnknownName, nearest
+
+CHANGES = ("flip", "jitter", "gray", "blur", "solarize")
+
+
+def _without(*names):
+    return dict.fromkeys(names, 0.0)
+
+
+def _only(*names):
+    return _without(*(name for name in CHANGES if name not in names))
+
+
+# What is changed of the first view, and of the second.
+ROWS = {
+    "baseline": ({}, {}),
+    "no_flip": (_without("flip"),) * 2,
+    "no_blur": (_without("blur"),) * 2,
+    "no_color": (_without("jitter", "gray"),) * 2,
+    "no_jitter": (_without("jitter"),) * 2,
+    "no_grayscale": (_without("gray"),) * 2,
+    "no_blur_in_2": ({}, _without("blur")),
+    "no_solarize_in_2": ({}, _without("solarize")),
+    "no_blur_no_solarize_in_2": ({}, _without("blur", "solarize")),
+    "symmetric": ({"blur": 0.5, "solarize": 0.2},) * 2,
+    "crop_only": (_only(),) * 2,
+    "crop_flip": (_only("flip"),) * 2,
+    "crop_color": (_only("jitter", "gray"),) * 2,
+    "crop_blur": (_only("blur"),) * 2,
+}
+
+
+def pair(row="baseline"):
+    """The `views.Changes` of both views in that row of the table.
+
+    That a row of "crop and ..." has no flip and no solarizing is how we read its name;
+    what the authors kept there is not recorded.
+    """
+    if row not in ROWS:
+        raise UnknownName(
+            f"views={row!r}.{nearest(row, ROWS)} There are: {', '.join(ROWS)}."
+        )
+    families = (views.BYOL_T, views.BYOL_T_PRIME)
+    return tuple(
+        dataclasses.replace(family, **less) for family, less in zip(families, ROWS[row])
+    )

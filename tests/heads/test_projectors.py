@@ -1,0 +1,63 @@
+"""Projectors and predictors: what their settings put where, and in NumPy."""
+
+import numpy as np
+import pytest
+
+from sslzoo.errors import UnknownName
+from sslzoo.heads import projectors
+
+ENDS = {  # last: what stands behind the hidden layers, and its weights
+    "linear": (["out"], ["out/kernel"]),
+    "bias": (["out"], ["out/kernel", "out/bias"]),
+    "scale": (["out", "norm_out"], ["out/kernel", "norm_out/gamma"]),
+    "norm": (["out", "norm_out"], ["out/kernel"]),
+}
+
+
+@pytest.mark.parametrize("last", ENDS)
+def test_it_ends_as_it_is_told(last):
+    head = projectors.mlp(5, 7, 3, "head", depth=3, last=last)
+    layers, weights = ENDS[last]
+    hidden = ["hidden1", "norm1", "relu1", "hidden2", "norm2", "relu2"]
+    assert [layer.name for layer in head.layers] == hidden + layers
+    found = [w.path.removeprefix("head/") for w in head.trainable_weights]
+    assert found[8:] == weights and head.output_shape == (None, 3)
+
+
+def test_by_default_it_is_byols():
+    """Whose published weights have these names."""
+    head = projectors.mlp(5, 7, 3, "projector")
+    assert [w.path for w in head.weights] == [
+        *("projector/hidden1/kernel", "projector/hidden1/bias"),
+        *("projector/norm1/gamma", "projector/norm1/beta"),
+        *("projector/norm1/moving_mean", "projector/norm1/moving_variance"),
+        "projector/out/kernel",
+    ]
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("last", ENDS)
+def test_it_is_what_numpy_makes_of_its_weights(norm, last):
+    head = projectors.mlp(5, 7, 3, "head", bias=not norm, norm=norm, last=last)
+    rng = np.random.default_rng(0)
+    for weight in head.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    w = {v.path.removeprefix("head/"): np.float64(v) for v in head.trainable_weights}
+    x = rng.normal(2, 3, size=(9, 5)).astype("float32")
+
+    def normal(y):
+        return (y - y.mean(0)) / np.sqrt(y.var(0) + 1e-5)
+
+    y = x @ w["hidden1/kernel"] + w.get("hidden1/bias", 0)
+    assert ("hidden1/bias" in w) == (not norm)
+    if norm:
+        y = normal(y) * w["norm1/gamma"] + w["norm1/beta"]
+    y = np.maximum(y, 0) @ w["out/kernel"] + w.get("out/bias", 0)
+    if last in ("scale", "norm"):
+        y = normal(y) * w.get("norm_out/gamma", 1)
+    np.testing.assert_allclose(head(x, training=True), y, rtol=1e-3, atol=1e-4)
+
+
+def test_an_end_that_there_is_not_is_told():
+    with pytest.raises(UnknownName, match="last='scal'. Did you mean 'scale'"):
+        projectors.mlp(5, 7, 3, "head", last="scal")
