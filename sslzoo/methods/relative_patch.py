@@ -140,7 +140,7 @@ class RelativePatch(Method):
         words = {}
         for side, (name, cell) in enumerate(zip(NAMES, AROUND)):
             pictures[name] = patches[:, cell]
-            words[name] = [f"{name}: {NAMES[j]}" for j in told[:, side]]
+            words[name] = [f"{name} | {NAMES[j]}" for j in told[:, side]]
         chance = 1 / len(AROUND)
         return sheets.Sheet(
             pictures, figures=sheets.against_chance(right, chance), words=words

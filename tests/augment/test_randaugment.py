@@ -105,6 +105,20 @@ def test_the_second_change_is_made_of_what_the_first_has_left():
     assert np.abs(twice - once).max() > 0.01
 
 
+def test_what_is_drawn_has_nothing_to_do_with_the_mirror():
+    """Of no strength only autocontrast and equalize change anything: two of 14."""
+    example = ra.RandAugmented(32, area=(1, 1), ratio=(1, 1), count=1, magnitude=0)
+    ramp = np.linspace(0.3, 0.6, 32)[None, None, :, None] + np.zeros((400, 32, 32, 3))
+    found = example({"image": np.float32(ramp)}, seeds(400))["image"].numpy()
+    mirrored, stretched = (
+        found[:, 0, 0, 0] > found[:, 0, -1, 0],
+        found.max((1, 2, 3)) > 0.9,
+    )
+    assert stretched.mean() == pytest.approx(2 / 14, abs=0.05)
+    for of in (stretched, ~stretched):
+        assert mirrored[of].mean() == pytest.approx(1 / 2, abs=0.2)
+
+
 def test_without_changes_it_is_the_view():
     example = ra.RandAugmented(10, count=0)
     image = RNG.random((1, 16, 20, 3)).astype("float32")

@@ -108,8 +108,8 @@ def test_the_sheet_shows_each_patch_and_where_it_is_said_to_lie():
     found = method.sheet({"image": images})
     np.testing.assert_allclose(found.figures["accuracy"], 6 / 8)
     np.testing.assert_allclose(found.figures["accuracy of chance"], 1 / 8)
-    assert found.words["right"] == ["right: right"] * 2
-    assert found.words["below"] == ["below: below right"] * 2
+    assert found.words["right"] == ["right | right"] * 2
+    assert found.words["below"] == ["below | below right"] * 2
     for name, (top, left) in {"above left": (1, 1), "right": (11, 21)}.items():
         expected = images[:, top : top + 8, left : left + 8]
         np.testing.assert_allclose(found.pictures[name], expected, atol=1e-6)
