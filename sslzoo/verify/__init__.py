@@ -23,22 +23,29 @@ from sslzoo import workdir
 from sslzoo.errors import BadInput, SslzooError
 from sslzoo.verify import (
     backbones,
+    barlow_twins,
     byol,
     color,
     colorization,
     data,
     evaluation,
+    info_nce,
     losses,
+    moco,
     optim,
+    simclr,
+    simsiam,
     split_brain,
     steps,
     supervised,
+    vicreg,
     zoo,
 )
 from sslzoo.verify.checking import exact
 
 SUBJECTS = (
     *(losses, color, optim, byol, split_brain, colorization, supervised),
+    *(info_nce, simclr, moco, simsiam, barlow_twins, vicreg),
     *(steps, backbones, data, evaluation, zoo),
 )
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
