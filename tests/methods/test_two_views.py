@@ -15,6 +15,7 @@ from sslzoo.errors import Interrupted, UnknownName
 from sslzoo.methods import barlow_twins, moco, simsiam, vicreg
 from sslzoo.methods.base import Method
 from sslzoo.optim.sgd import SGD
+from sslzoo.zoo import resume
 
 NAME = "two_views_r18w16_cifar10"
 METHODS = ("moco", "simsiam", "barlow_twins", "vicreg")
@@ -217,6 +218,19 @@ def test_a_run_with_a_queue_that_was_stopped_ends_with_the_same_bits(tmp_path):
     assert any(name.endswith("queue") for name in a)
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_a_queue_is_kept_with_the_heads_and_goes_on_with_the_same_bits(batch, tmp_path):
+    method = make("moco")
+    method.train_step(batch)
+    method.deployable().save_weights(tmp_path / "backbone.weights.h5")
+    resume.save(method, tmp_path)
+    again = resume.load(tmp_path)
+    np.testing.assert_array_equal(again.queue, method.queue)
+    for each in (method, again):
+        each.train_step(batch)
+    for a, b in zip(method.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_each_is_read_back_as_it_was_made():
