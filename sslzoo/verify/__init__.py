@@ -23,20 +23,26 @@ from sslzoo import workdir
 from sslzoo.errors import BadInput, SslzooError
 from sslzoo.verify import (
     backbones,
+    barlow_twins,
     byol,
     color,
     colorization,
     data,
     evaluation,
     exemplar,
+    info_nce,
     jigsaw,
     losses,
+    moco,
     optim,
     relative_patch,
     rotation,
+    simclr,
+    simsiam,
     split_brain,
     steps,
     supervised,
+    vicreg,
     zoo,
 )
 from sslzoo.verify.checking import exact
@@ -44,6 +50,7 @@ from sslzoo.verify.checking import exact
 SUBJECTS = (
     *(losses, color, optim, byol, split_brain, colorization, supervised),
     *(rotation, exemplar, jigsaw, relative_patch),
+    *(info_nce, simclr, moco, simsiam, barlow_twins, vicreg),
     *(steps, backbones, data, evaluation, zoo),
 )
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

@@ -20,18 +20,24 @@ from sslzoo.color import histograms
 from sslzoo.data import pipeline
 from sslzoo.evaluation import knn, linear
 from sslzoo.heads import hypercolumns
-from sslzoo.losses import classification, regression, triplet
+from sslzoo.losses import classification, contrastive, regression, triplet
 from sslzoo.losses import colorization as losses
 from sslzoo.methods import (
+    barlow_twins,
     base,
     byol,
     colorization,
     exemplar,
+    info_nce,
+    moco,
     momentum,
     relative_patch,
     rotation,
+    simclr,
+    simsiam,
     split_brain,
     supervised,
+    vicreg,
 )
 from sslzoo.optim import decay, lars, schedules, sgd
 from sslzoo.zoo import input as inputs
@@ -277,6 +283,39 @@ def corner_nine_times(self, images):
 
 ROTATED, DISTANCES = rotation.Rotation.guess, triplet.distances
 FARTHEST, CUT = permutations.farthest, grid.cut
+
+
+def like_itself(phi1, phi2, psi1, psi2):
+    first, second, other = COSINES(phi1, phi2, psi1, psi2)
+    return tf.maximum(first, 1), tf.maximum(second, 1), other
+
+
+def online_always(self, views, training=True):
+    z = [self.project(view, training) for view in views]
+    return z, z
+
+
+def one_direction(z1, z2, temperature):
+    loss, found = NT_XENT(z1, z2, temperature)
+    return loss / 2, found
+
+
+def by_view(self, batch, training=True):
+    views = batch["view1"], batch["view2"]
+    pooled = (self.backbone(view, training=training)["pooled"] for view in views)
+    return [self.projector(each, training=training) for each in pooled]
+
+
+def not_averaged(p, z):
+    return 2 * COSINE(p, z)
+
+
+def never_stopped(self, batch, training=True):
+    z1, z2 = (self.project(batch[v], training) for v in ("view1", "view2"))
+    p1, p2 = (self.predictor(z, training=training) for z in (z1, z2))
+    return (COSINE(p1, z2) + COSINE(p2, z1)) / 4
+
+
 COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
 COLORIZATION, CLASSIFIED = colorization.Colorization, supervised.Supervised.guess
 PLACES, SEEDS_OF = COLORIZATION.places, COLORIZATION.seeds
@@ -292,6 +331,8 @@ BEHIND, GUESS = split_brain.SplitBrain.behind_colours, split_brain.SplitBrain.gu
 KEPT = split_brain.SplitBrain.kept
 BATCH_NORM = layers.BatchNorm.__init__
 
+COSINES, NT_XENT = contrastive.cosines, simclr.nt_xent
+TWINS, VICREG = barlow_twins.barlow_twins, vicreg.vicreg
 SPLIT = split_brain.SplitBrain
 
 SABOTEURS = [
@@ -353,6 +394,21 @@ SABOTEURS = [
         relative_patch,
         "AROUND",
         (1, 0, 2, 3, 5, 6, 7, 8),
+    ),
+    (verify.info_nce.negatives, contrastive, "cosines", like_itself),
+    (verify.info_nce.only_online_sides_learn, info_nce.InfoNCE, "sides", online_always),
+    (verify.simclr.told_apart, simclr, "nt_xent", one_direction),
+    (verify.simclr.one_pass, simclr.SimCLR, "project", by_view),
+    (verify.moco.queue_of_keys, moco, "unit", lambda x: x),
+    (verify.simsiam.mean_of_both, simsiam, "cosine_distance", not_averaged),
+    (verify.simsiam.stopped_gradient, simsiam.SimSiam, "loss_of", never_stopped),
+    (
+        *(verify.barlow_twins.correlations, barlow_twins, "barlow_twins"),
+        lambda z1, z2, redundancy: TWINS(z1, z2, 2 * redundancy),
+    ),
+    (
+        *(verify.vicreg.three_terms, vicreg, "vicreg"),
+        lambda z1, z2, s, v, c: VICREG(z1, z2, s, 2 * v, c),
     ),
     (verify.steps.accumulation, base.Method, "_add_up", added_not_averaged),
     (verify.backbones.fused_batch_norm, BATCH_NORM, "__defaults__", (0.9, 1e-3)),
