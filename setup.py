@@ -22,7 +22,7 @@ TEST = [
     "opencv-python-headless",
     "pyarrow",
     "pytest>=8",
-    "pytest-xdist",
+    "pytest-xdist>=3.7",
     "ruff==0.17.*",  # Another minor version formats and judges otherwise.
     "safetensors",
     "scikit-image",

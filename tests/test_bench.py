@@ -23,9 +23,14 @@ SMALLEST = {
     "scenes": "images=4",
     "startup": "turns=1",
 }
+LONG = ("memory", "hypercolumns")  # They start processes, to see peaks.
 
 
-@pytest.mark.parametrize("what", SMALLEST)
+def each(what):
+    return pytest.param(what, marks=[pytest.mark.slow] * (what in LONG))
+
+
+@pytest.mark.parametrize("what", map(each, SMALLEST))
 def test_a_bench_tells_its_knobs_its_figure_and_how_far_it_is(
     command, monkeypatch, what
 ):

@@ -28,6 +28,9 @@ STAMP = VENV / "made-by-start.json"
 RUN, FEATURES, PAGE = "runs/first", "runs/first/features.npz", "runs/first/report.html"
 MODELS, MODEL = "runs/models", "byol_r18w16.toyworld"
 SCENES = "runs/toyworld"
+# A second process fills the second core; a file's tests share what they set up. Files
+# in their order: the largest first would leave a slow one of few tests for the end.
+SPREAD = ("--dist=loadfile", "--no-loadscope-reorder")
 
 
 def demo(folder=None):
@@ -63,8 +66,7 @@ def test(*arguments):
     install("test")
     lint = run(tool("ruff"), "check", ".")
     shape = run(tool("ruff"), "format", "--check", ".")
-    # A second process fills the second core; a file's tests share what they set up.
-    tests = run(tool("python"), "-m", "pytest", "-n2", "--dist=loadfile", *arguments)
+    tests = run(tool("python"), "-m", "pytest", "-n2", *SPREAD, *arguments)
     if lint or shape:
         say("ruff found something: see above, before the tests.")
     return tests or lint or shape
