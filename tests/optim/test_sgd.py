@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-import torch
 
 from sslzoo.optim.sgd import SGD
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_steps_are_those_of_torch(nesterov):
+    torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=4), rng.normal(size=(5, 4))
     ours = keras.Variable(start, dtype="float32", name="kernel")
