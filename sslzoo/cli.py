@@ -2,7 +2,8 @@
 
 Such a file has an EXAMPLE, `arguments(verb)`, which adds its options, and `run(args)`,
 whose result is the exit code. It imports what is slow to import where it needs it. LATE
-names an argument that may also stand behind the options.
+names an argument that may also stand behind the options; TENSORFLOW = False spares the
+import, JSON = False the option --json.
 """
 
 import argparse

@@ -16,6 +16,7 @@ from sslzoo.errors import BadInput, MissingFile
 
 KERNELS = {"bicubic": 2, "bilinear": 1}  # and how far they reach
 AT_ONCE = 1 << 17  # numbers held while resizing: a processor's own cache has room
+BAND = 8  # columns made at once
 
 
 def prepared(images, contract):
@@ -167,13 +168,16 @@ def window(height, width, crop):
 
 def resize(image, size, interpolation="bicubic", antialias=False):
     """A square image at `size` x `size`, float32, in the range that it was in."""
-    lines, weights = taps(image.shape[0], size, interpolation, antialias)
-    rows = _mixed(image, lines, weights)
-    columns = _mixed(rows.transpose(1, 0, 2), lines, weights)
-    return columns.transpose(1, 0, 2)
+    how = (image.shape[0], size, interpolation, antialias)
+    rows = _rows(image, *taps(*how))
+    columns = np.empty((size, size, image.shape[2]), np.float32)
+    for made, seen, mix in bands(*how, image.shape[2]):
+        part = rows[:, seen].reshape(size, -1) @ mix
+        columns[:, made] = part.reshape(size, -1, image.shape[2])
+    return columns
 
 
-def _mixed(image, lines, weights):
+def _rows(image, lines, weights):
     """Of the rows of an image the new ones: the sum of `lines` by `weights`."""
     rows = np.ascontiguousarray(image).reshape(len(image), -1)
     mixed = np.empty((len(lines), rows.shape[1]), np.float32)
@@ -183,6 +187,28 @@ def _mixed(image, lines, weights):
         part = slice(i, i + step)
         mixed[part] = np.einsum("st,stf->sf", weights[part], rows[lines[part]])
     return mixed.reshape(len(lines), *image.shape[1:])
+
+
+@functools.lru_cache(maxsize=32)
+def bands(extent, size, interpolation, antialias, channels):
+    """The columns some at a time: products with small matrices, nothing is turned over.
+
+    Returns:
+        [(which columns are made, which are seen, the matrix
+        `[seen * channels, made * channels]`), ...]
+    """
+    lines, weights = taps(extent, size, interpolation, antialias)
+    found = []
+    for i in range(0, size, BAND):
+        some, made = lines[i : i + BAND], slice(i, min(i + BAND, size))
+        first, last = some.min(), some.max() + 1
+        mix = np.zeros((last - first, len(some)), np.float32)
+        # Lines beyond the border are all the last one: they add up.
+        place = (some - first, np.arange(len(some))[:, None])
+        np.add.at(mix, place, weights[made])
+        alike = np.eye(channels, dtype=np.float32)
+        found.append((made, slice(first, last), np.kron(mix, alike)))
+    return found
 
 
 @functools.lru_cache(maxsize=256)

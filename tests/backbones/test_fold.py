@@ -309,3 +309,12 @@ def test_a_model_of_unknown_layers_is_refused():
 
     with pytest.raises(BadInput, match="keras.Model\\(inputs, outputs\\)"):
         folded(Own())
+
+
+def test_what_keras_cannot_make_again_is_refused_by_name():
+    images = keras.Input((8, 8, 3))
+    model = keras.Model(
+        images, keras.layers.Lambda(lambda x: 2 * x)(images), name="own"
+    )
+    with pytest.raises(BadInput, match="Keras cannot make own again"):
+        folded(model)
