@@ -116,6 +116,13 @@ def test_the_device_may_finish_what_is_shown(task):
     np.testing.assert_allclose(*shown, atol=1e-5)
 
 
+@pytest.mark.parametrize("task", ["simclr", "byol"])
+def test_views_can_be_compared_on_the_same_networks(task):
+    method = runner.pretrain(small(task))
+    assert type(method).__name__.lower() == task
+    assert all(np.isfinite(weight).all() for weight in method.get_weights())
+
+
 def test_labels_are_a_task_too_with_randaugment():
     plan = small("labels", changes=2)
     assert plan.streams.example.count == 2

@@ -1,4 +1,4 @@
-"""Rotation, exemplar, jigsaw, relative patches, or labels, of small images, on a CPU.
+"""Any of Revisiting's tasks, or of its peers, on small images, on a CPU.
 
     sslzoo train revisiting_small --workdir runs/turns
     sslzoo train revisiting_small task=exemplar backbone=revnet50 --workdir runs/copies
@@ -6,24 +6,36 @@
         data=npz:imagenette224_jpeg.npz#train test=npz:imagenette224_jpeg.npz#test \\
         --workdir runs/puzzles
 
-Each of Revisiting's tasks on each of its networks, narrow: k=1 is a quarter of a
-ResNet50's width, an eighth of a VGG19's. The data is TFDS' cifar10, or files that you
-have, or the toy world: data=toyworld:train?count=4096&size=96. Patches are a third of
-image_size, which wants 72 or more for them (96 for VGG). Labels are used by the probes
-alone, and by task=labels, which the others are measured against.
+Rotation, exemplar, jigsaw or relative patches, or SimCLR, BYOL or labels beside them,
+on each of Revisiting's networks, narrow: k=1 is a quarter of a ResNet50's width, an
+eighth of a VGG19's. The data is TFDS' cifar10, or files that you have, or the toy
+world: data=toyworld:train?count=4096&size=96. Patches are a third of image_size, which
+wants 72 or more for them (96 for VGG). Labels are used by the probes alone, and by
+task=labels, which the others are measured against.
 """
 
+import dataclasses
+
+from sslzoo.augment import ablations
 from sslzoo.backbones import revisiting
 from sslzoo.data import labels as label_spaces
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
 from sslzoo.errors import UnknownName, nearest
-from sslzoo.methods import exemplar, jigsaw, relative_patch, rotation, supervised
+from sslzoo.methods import (
+    byol,
+    exemplar,
+    jigsaw,
+    relative_patch,
+    rotation,
+    simclr,
+    supervised,
+)
 from sslzoo.optim import decay as decays
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
 
-TASKS = ("rotation", "exemplar", "jigsaw", "relative_patch", "labels")
+TASKS = ("rotation", "exemplar", "jigsaw", "relative_patch", "simclr", "byol", "labels")
 SMALL = dict(
     data="synthetic:8",
     test="synthetic:8",
@@ -53,6 +65,8 @@ def recipe(
     gray=0.66,
     copies=4,
     subset=8,
+    blur=0.0,
+    base_tau=0.95,
     embedding=128,
     hidden=512,
     changes=0,
@@ -70,7 +84,8 @@ def recipe(
 
     `representation`: the size of the features, where not by the width. `residual` false
     leaves a ResNet's shortcuts out. `gray`: of copies and patches. `subset`: orders of
-    a puzzle in a step. `changes`: of RandAugment, with task=labels.
+    a puzzle in a step. `blur`: of SimCLR's and BYOL's views, as a part of how
+    often they are blurred. `changes`: of RandAugment, with task=labels.
     """
     if task not in TASKS:
         raise UnknownName(
@@ -81,11 +96,17 @@ def recipe(
     known = label_spaces.per_class(source, labelled, seed)
     area, patch = (smallest_crop, 1.0), image_size // 3
     cell = patch * 85 // 64
+    pair = (
+        dataclasses.replace(view, blur=view.blur * blur, brighten="scale")
+        for view in ablations.pair()
+    )
     examples = {
         "rotation": lambda: rotation.example(image_size, area),
         "exemplar": lambda: exemplar.example(image_size, copies, gray, area=area),
         "jigsaw": lambda: jigsaw.example(patch, cell, gray),
         "relative_patch": lambda: relative_patch.example(patch, cell, gray),
+        "simclr": lambda: simclr.example(image_size, 0.5, blur / 2, smallest_crop),
+        "byol": lambda: byol.example(image_size, *pair, smallest_crop),
         "labels": lambda: supervised.view(image_size, changes, area=area),
     }
     example = examples[task]()
@@ -106,6 +127,12 @@ def recipe(
         "jigsaw": lambda net: jigsaw.Jigsaw(net, example, patch, subset=subset, **head),
         "relative_patch": lambda net: relative_patch.RelativePatch(
             net, example, patch, **head
+        ),
+        "simclr": lambda net: simclr.SimCLR(
+            net, example, hidden=hidden, outputs=embedding
+        ),
+        "byol": lambda net: byol.BYOL(
+            net, steps, example, base_tau, hidden, embedding, fresh_target=False
         ),
         "labels": lambda net: supervised.Supervised(
             net, example, label_spaces.count(source)

@@ -10,7 +10,8 @@ import keras
 from sslzoo.evaluation import linear
 from sslzoo.evaluation.features import features
 from sslzoo.heads import vectors
-from sslzoo.papers.study import Cell, Claim, Study
+from sslzoo.papers.study import Cell, Study
+from sslzoo.papers.study import above as claim
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "pool5")
 TOP = ("conv4", "conv5", "pool5")
@@ -86,7 +87,7 @@ CELLS = (
 
 
 def above(theirs, words, ours="split-brain (cl,cl)"):
-    return Claim(words, ours, theirs, TOP)
+    return claim(words, ours, theirs, TOP)
 
 
 CLAIMS = (

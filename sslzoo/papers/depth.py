@@ -12,7 +12,7 @@ import numpy as np
 
 from sslzoo.data import sources
 from sslzoo.papers import colour
-from sslzoo.papers.study import Cell, Claim, Study
+from sslzoo.papers.study import Cell, Study, above
 
 RECIPE = "split_brain_alexnet_rgbd"
 SCENES = "rgbd:toyworld:{}?count={}&size=64"
@@ -44,7 +44,7 @@ CELLS = (
     Cell("HHA→Lab", RECIPE, {"row": "HHA_Lab"}, 3),
 )
 CLAIMS = (
-    Claim("RGB→HHA above random", "RGB→HHA", "random, RGB", colour.TOP),
-    Claim("HHA→Lab above random", "HHA→Lab", "random, HHA", colour.TOP),
+    above("RGB→HHA above random", "RGB→HHA", "random, RGB", colour.TOP),
+    above("HHA→Lab above random", "HHA→Lab", "random, HHA", colour.TOP),
 )
 STUDY = Study("depth", __doc__, CELLS, CLAIMS, colour.LAYERS, measure, {"epochs": 20})

@@ -4,9 +4,9 @@ A cell is a row of a table: a recipe with knobs. Each of its seeds is trained an
 features are measured; what was found is kept in one file at once, so that a study may
 take many sittings. Every cell has its first seed before any has its second.
 
-A claim is of two cells, trained with the same seeds:
+A claim is of two cells or more, trained with the same seeds:
 
-    d_s = score of ours - score of theirs, of seed s
+    d_s = the sum of sign * score of a part, of seed s
 
 It holds where Student's interval of the mean of d is above zero, is contradicted where
 it is below, and else is not decided.
@@ -39,6 +39,7 @@ class Cell:
 
     Args:
         name: as the paper has it.
+        knobs: "{x}" in one that is text stands for what is said of the study's knob x.
         seeds: how many; a claim wants 3.
         published: {column: figure} of the paper, as it prints them.
         trained: False measures the network as it begins.
@@ -59,12 +60,19 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """That the cell `ours` is above the cell `theirs`, in the mean of some columns."""
+    """That a sum of scores is above zero.
+
+    Args:
+        parts: (sign, name of a cell, columns whose mean is taken) of each; see `above`.
+    """
 
     words: str
-    ours: str
-    theirs: str
-    columns: tuple[str, ...]
+    parts: tuple[tuple[int, str, tuple[str, ...]], ...]
+
+
+def above(words, ours, theirs, columns):
+    """That the cell `ours` is above the cell `theirs`, in the mean of some columns."""
+    return Claim(words, ((1, ours, columns), (-1, theirs, columns)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +182,11 @@ def _asked(cell, seed, common):
     path = recipe.find(cell.recipe)
     takes = recipe.knobs_of(path)
     shared = {knob: value for knob, value in common.items() if knob in takes}
-    knobs = recipe.knobs_of(path, **{**shared, **cell.knobs, "seed": seed})
+    own = {
+        knob: value.format(**common) if isinstance(value, str) else value
+        for knob, value in cell.knobs.items()
+    }
+    knobs = recipe.knobs_of(path, **{**shared, **own, "seed": seed})
     text = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"recipe": cell.recipe, "knobs": knobs, "text": text}
 
@@ -208,22 +220,26 @@ def _keep(path, found):
 
 
 def scores(found, cell, column):
-    """{seed: score} of a cell."""
-    seeds = found.get(cell, {})
-    return {s: one["scores"][column] for s, one in seeds.items()}
+    """{seed: score} of a cell, where it has one."""
+    seeds = {s: one["scores"] for s, one in found.get(cell, {}).items()}
+    return {s: each[column] for s, each in seeds.items() if column in each}
 
 
 def verdict(claim, found):
     """{"difference": interval or None, "says": "holds", ...} of a claim."""
-    both = [found.get(name, {}) for name in (claim.ours, claim.theirs)]
-    seeds = sorted(set(both[0]) & set(both[1]), key=int)
+    of = [found.get(name, {}) for _, name, _ in claim.parts]
+    seeds = sorted(set.intersection(*map(set, of)), key=int)
     if not seeds:
         return {"difference": None, "says": "not measured yet"}
-    ours, theirs = (
-        [np.mean([of[s]["scores"][c] for c in claim.columns]) for s in seeds]
-        for of in both
+    apart = statistics.interval(
+        [
+            sum(
+                sign * np.mean([found[name][s]["scores"][c] for c in columns])
+                for sign, name, columns in claim.parts
+            )
+            for s in seeds
+        ]
     )
-    apart = statistics.difference(ours, theirs)
     says = "not decided"
     if apart["low"] is not None:
         says = "holds" if apart["low"] > 0 else says
@@ -265,10 +281,8 @@ def _table(study, found):
     for cell in study.cells:
         seeds = found.get(cell.name, {})
         measured = [
-            f"{100 * np.mean([*scores(found, cell.name, c).values()]):.1f}"
-            if seeds
-            else ""
-            for c in study.columns
+            f"{100 * np.mean([*known.values()]):.1f}" if known else ""
+            for known in (scores(found, cell.name, c) for c in study.columns)
         ]
         paper = [str(cell.published.get(column, "")) for column in published]
         lines.append(_row([cell.name, str(len(seeds)), *measured, *paper]))

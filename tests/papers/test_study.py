@@ -29,7 +29,7 @@ def cells():
 
 
 def made(**changes):
-    claim = study.Claim("fast is faster", "fast", "slow", ("sum",))
+    claim = study.above("fast is faster", "fast", "slow", ("sum",))
     whole = dict(name="toy", title="", cells=cells(), claims=(claim,), measure=measure)
     return study.Study(
         **{**whole, "columns": ("sum",), "knobs": {"base_tau": 0.95}, **changes}

@@ -1,0 +1,154 @@
+"""Revisiting's Table 1 and Figures 4 and 5, small: tasks times networks, by block.
+
+Each task trains each of four narrow networks: on CIFAR-10, on photographs of Imagenette
+and on the toy world, the latter two of 96 pixels, so that there are patches to cut.
+Linear classifiers and neighbours then tell the classes by each block's map, made about
+1000 numbers by maxima over windows; beside it how well a network does its own task on
+pictures that it has not seen. And the same network as it begins, and by labels.
+"""
+
+import keras
+
+from sslzoo.data import labels as label_spaces
+from sslzoo.evaluation import knn, linear, pretext
+from sslzoo.evaluation.features import features
+from sslzoo.heads import vectors
+from sslzoo.papers.study import Cell, Claim, Study
+
+RECIPE = "revisiting_small"
+BLOCKS = ("block1", "block2", "block3", "block4", "pooled")
+LINEAR = tuple(f"linear {block}" for block in BLOCKS)
+NEAR = tuple(f"kNN {block}" for block in BLOCKS)
+TASK = "its task"
+KNOWN, DIMENSIONS = 3000, 1024  # Labelled pictures, and numbers of each of their maps.
+GRID = (1.0, 30.0, 1000.0, 30_000.0)  # Strengths to choose from, on held-out images.
+
+NETWORKS = ("resnet50v1", "resnet50v2", "revnet50", "vgg19bn")
+WHOLE = ("rotation", "exemplar", "simclr", "byol")
+PATCHES = ("jigsaw", "relative_patch")
+IMAGES = {  # Where they are, how many are learned from, and for how long.
+    "cifar10": dict(
+        data="{cifar10}train", test="{cifar10}test", count=5000, image_size=32
+    ),
+    "imagenette": dict(
+        data="{imagenette}train", test="{imagenette}test", count=1500, image_size=96
+    ),
+    "toyworld": dict(
+        data="toyworld:train?count=1500&size=96",
+        test="toyworld:test?count=1000&size=96",
+        count=1500,
+        image_size=96,
+    ),
+}
+# Table 1: the least width of each task, linear on ImageNet.
+PAPER = {
+    "resnet50v1": dict(rotation=41.7, exemplar=42.8, relative_patch=46.8, jigsaw=42.2),
+    "resnet50v2": dict(rotation=43.8, exemplar=43.0, relative_patch=42.2, jigsaw=38.4),
+    "revnet50": dict(rotation=47.3, exemplar=42.4, relative_patch=40.6, jigsaw=40.1),
+    "vgg19bn": dict(rotation=16.8, exemplar=26.4, relative_patch=28.5, jigsaw=19.8),
+}
+RANDOM = {"resnet50v1": 2.5, "resnet50v2": 4.4, "revnet50": 8.1, "vgg19bn": 2.7}
+
+
+def measure(method, plan, seed):
+    """Top-1 by each block, linear and of neighbours; and of its own task."""
+    (probe,) = plan.probes.values()
+    trained = method.deployable()
+    image = keras.Input((probe.size, probe.size, 3))
+    maps = keras.Model(image, {name: trained(image)[name] for name in BLOCKS})
+    network = vectors.endpoints(maps, probe.size, DIMENSIONS)
+    known, asked = (
+        features(network, of, probe.size, names=BLOCKS, crop=1.0)
+        for of in (label_spaces.first(probe.train, KNOWN), probe.test)
+    )
+    found = {}
+    for block, near, line in zip(BLOCKS, NEAR, LINEAR):
+        sets = known[block], known["label"], asked[block], asked["label"]
+        found[near] = knn.evaluate(*sets)["top1"]
+        found[line] = linear.evaluate(*sets, grid=GRID, standardize=True, seed=seed)[
+            "top1"
+        ]
+    if "accuracy" in method.meters:
+        told = pretext.evaluate(method, plan.streams, probe.test)
+        found[TASK] = told["accuracy"]
+    return found
+
+
+def name(images, network, task, k=1):
+    return f"{images}, {network}{f' k={k}' if k != 1 else ''}, {task}"
+
+
+def cell(images, network, task, k=1, seeds=1):
+    knobs = {**IMAGES[images], "backbone": network, "task": task, "k": float(k)}
+    published = PAPER[network].get(task)
+    if task == "random":
+        knobs, published = {**knobs, "task": "rotation"}, RANDOM[network]
+    shown = {"linear pooled": published} if published and k == 1 else {}
+    return Cell(
+        *(name(images, network, task, k), RECIPE, knobs, seeds, shown, task != "random")
+    )
+
+
+def cells():
+    for images in IMAGES:
+        tasks = WHOLE if images == "cifar10" else (*WHOLE, *PATCHES)
+        for network in NETWORKS:
+            for task in ("random", "labels", *tasks):
+                # Three where a claim asks for them.
+                asked = images == "cifar10" and task in ("rotation", "exemplar")
+                yield cell(images, network, task, seeds=3 if asked else 1)
+    yield cell("cifar10", "resnet50v2", "rotation", 2, seeds=3)
+
+
+def part(sign, network, task, columns=("linear pooled",), k=1):
+    return sign, name("cifar10", network, task, k), columns
+
+
+def favours(network, other):
+    """That rotation stands better to exemplar on one network than on the other."""
+    gain = (part(1, network, "rotation"), part(-1, network, "exemplar"))
+    less = (part(-1, other, "rotation"), part(1, other, "exemplar"))
+    words = f"rotation before exemplar: more on {network} than on {other}"
+    return Claim(words, (*gain, *less))
+
+
+def kept(network):
+    """That features do not get worse towards the end."""
+    ends = part(1, network, "rotation"), part(-1, network, "rotation", LINEAR[2:3])
+    return Claim(f"{network}: the end above block3, rotation", ends)
+
+
+CLAIMS = (
+    Claim(
+        "wider is better: resnet50v2, rotation",
+        (
+            part(1, "resnet50v2", "rotation", k=2),
+            part(-1, "resnet50v2", "rotation"),
+        ),
+    ),
+    favours("revnet50", "resnet50v1"),
+    favours("revnet50", "vgg19bn"),
+    *(kept(network) for network in NETWORKS),
+    *(
+        Claim(
+            f"rotation: revnet50 above {other}",
+            (part(1, "revnet50", "rotation"), part(-1, other, "rotation")),
+        )
+        for other in ("resnet50v1", "resnet50v2", "vgg19bn")
+    ),
+)
+
+STUDY = Study(
+    "revisiting",
+    __doc__,
+    tuple(cells()),
+    CLAIMS,
+    (*LINEAR, *NEAR, TASK),
+    measure,
+    {
+        "cifar10": "npz:cifar10_jpeg.npz#",
+        "imagenette": "npz:imagenette224_jpeg.npz#",
+        "epochs": 10,
+        "precision": "float32",
+    },
+)
