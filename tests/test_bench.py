@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from sslzoo.bench import probes, timing
+from sslzoo.bench import probes, tasks, timing
 from sslzoo.show import progress
 
 TINY = "backbone=tiny image_size=32"
@@ -14,6 +15,7 @@ SMALLEST = {
     "step": f"{TINY} batch_size=2 turns=1",
     "forward": f"{TINY} batch_size=2 turns=1",
     "supervised": f"{TINY} batch_size=2 turns=1",
+    "task": f"task=byol {TINY} batch_size=2 turns=1",
     "memory": "image_size=64 batch_size=2 turns=1 steps=1",
     "hypercolumns": "width=0.03125 image_size=64 hidden=8 points=4 draws=2",
     "color": "images=4 image_size=49 width=0.03125 batch_size=2 turns=1",
@@ -45,6 +47,32 @@ def test_a_bench_tells_its_knobs_its_figure_and_how_far_it_is(
     figures = [v for k, v in found.items() if "second" in k]
     assert figures and all(np.isfinite(figures)) and min(figures) > 0
     assert seen and all(0 <= done <= of for done, of in seen)
+
+
+def test_operations_are_those_of_the_products_forward_and_back():
+    """Of x w: 2 n i o. A step that learns w, but not x, makes one more of them."""
+    x, w = tf.ones((4, 8)), tf.Variable(tf.ones((8, 16)))
+
+    @tf.function
+    def learn(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(tf.matmul(x, w))
+        return tape.gradient(y, w)
+
+    product = 2 * 4 * 8 * 16
+    found = tasks.operations(tf.function(lambda x: tf.matmul(x, w)), x)
+    assert found == product
+    assert tasks.operations(learn, x) == pytest.approx(2 * product, rel=0.1)
+
+
+def test_a_task_is_measured_by_its_own_work():
+    """BYOL: 2 images forward and back, 2 forward alone; of labels, 4 both."""
+    found = tasks.task("byol", "resnet50v2", 0.25, 64, 1, turns=1)
+    of_trunk = (2 * 3 + 2) / (4 * 3)
+    share = found["operations"] / found["operations_of_labels"]
+    assert share == pytest.approx(of_trunk, rel=0.1)
+    expected = found["seconds"] / found["seconds_of_labels"] / share - 1
+    assert found["overhead"] == pytest.approx(expected)
 
 
 def test_a_step_tells_where_its_time_goes(command):

@@ -11,7 +11,7 @@ import json
 import pathlib
 
 from sslzoo import recipe, workdir
-from sslzoo.bench import colours, memory, models, pictures, probes, steps
+from sslzoo.bench import colours, memory, models, pictures, probes, steps, tasks
 from sslzoo.errors import UnknownName, nearest
 
 BENCHES = {
@@ -19,6 +19,7 @@ BENCHES = {
     "input": pictures.input,
     "step": steps.step,
     "supervised": steps.supervised,
+    "task": tasks.task,
     "forward": steps.forward,
     "memory": memory.memory,
     "hypercolumns": memory.hypercolumns,

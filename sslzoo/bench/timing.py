@@ -15,13 +15,20 @@ LINUX = sys.platform == "linux"
 
 
 def times(action, turns, skip):
-    seconds = []
+    return [seconds for (seconds,) in in_turn([action], turns, skip)]
+
+
+def in_turn(actions, turns, skip):
+    """Seconds of each of some actions, `turns` times; the first `skip` are left out."""
+    found = []
     for turn in range(skip + turns):
         watch.tell(turn, skip + turns)
-        start = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - start)
-    return seconds[skip:]
+        found.append([])
+        for action in actions:
+            start = time.perf_counter()
+            action()
+            found[-1].append(time.perf_counter() - start)
+    return found[skip:]
 
 
 def process(turns, code, *words):
