@@ -13,6 +13,7 @@ A comment directly above a block says what the test runs in its place, or why no
     <!-- test: skip because it needs a TPU -->
 
 One document by hand, in this folder: python tests/test_docs.py README.md
+There `sslzoo` starts as it does for a user; in tests see `warm`.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ import linecache
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import traceback
@@ -116,7 +118,8 @@ def require(fact, number, words):
 def run(path):
     """Runs the document `path` here, in this process and folder."""
     here = pathlib.Path(sys.executable).parent  # Its tools come before any others.
-    os.environ["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
+    first = os.environ.get("COMMANDS_OF_TESTS", here)
+    os.environ["PATH"] = os.pathsep.join([f"{first}", f"{here}", os.environ["PATH"]])
     os.environ.update(MPLBACKEND="Agg", TF_CPP_MIN_LOG_LEVEL="3")
     names = {"__name__": "__main__"}
     for block in blocks(path.read_text(encoding="utf-8")):
@@ -134,11 +137,30 @@ def run(path):
             subprocess.run(bash, check=True, stdin=subprocess.DEVNULL)
 
 
-def outcome(path, folder):
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """A folder with a `sslzoo` that need not import TensorFlow: see tests/warm.py."""
+    folder = tmp_path_factory.mktemp("warm")
+    server, socket = ROOT / "tests" / "warm.py", folder / "socket"
+    start = [sys.executable, server, "serve", socket]
+    environment = {**os.environ, "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    client = shlex.join(map(str, [sys.executable, "-S", server, socket]))
+    (folder / "sslzoo").write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+    (folder / "sslzoo").chmod(0o755)
+    piped = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    with subprocess.Popen(start, env=environment, text=True, **piped) as process:
+        assert process.stdout.readline() == "ready\n"
+        yield folder
+        process.stdin.close()
+
+
+def outcome(path, folder, commands=None):
     """(whether the document ran to its end, what it printed), in a process apart."""
+    first = {"COMMANDS_OF_TESTS": str(commands)} if commands else {}
     done = subprocess.run(
         [sys.executable, __file__, path],
         cwd=folder,
+        env={**os.environ, **first},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -194,8 +216,8 @@ def name_of(path):
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_every_block_of_a_document_runs(path, tmp_path):
-    fine, printed = outcome(path, tmp_path)
+def test_every_block_of_a_document_runs(path, tmp_path, warm):
+    fine, printed = outcome(path, tmp_path, warm)
     assert fine, printed
 
 
@@ -301,6 +323,21 @@ def test_text_is_not_run(told):
 def test_what_would_silently_not_run_is_an_error(text, words):
     with pytest.raises(ValueError, match=words):
         blocks(text.replace("'''", "```"))
+
+
+def test_a_command_that_fails_stops_the_document_though_it_is_warm(tmp_path, warm):
+    (tmp_path / "page.md").write_text("```bash\nsslzoo trian\ntouch after\n```\n")
+    fine, printed = outcome(tmp_path / "page.md", tmp_path, warm)
+    assert not fine and "Did you mean 'train'?" in printed
+    assert not (tmp_path / "after").exists()
+
+
+def test_a_warm_command_has_the_folder_and_the_environment_of_the_block(tmp_path, warm):
+    text = "mkdir in\ncd in\nexport SSLZOO_CACHE=$PWD/kept\nsslzoo sheet --folder x "
+    (tmp_path / "page.md").write_text(f"```bash\n{text}--count 2 > said\n```\n")
+    fine, printed = outcome(tmp_path / "page.md", tmp_path, warm)
+    assert fine, printed
+    assert (tmp_path / "in" / "x").is_dir() and (tmp_path / "in" / "said").exists()
 
 
 def test_commands_are_those_of_this_environment(told):

@@ -251,7 +251,8 @@ def _earlier(out, append):
         return None
     if not append:
         raise BadInput(
-            f"{out} is there already. Give another name, or append=True to add to it."
+            f"{out} is there already. Give another name, or append=True (--append) to "
+            "add to it."
         )
     return read(out)
 
