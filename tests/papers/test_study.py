@@ -224,3 +224,32 @@ def test_a_split_brain_has_a_score_for_each_layer():
     found = colour.measure(runner.untrained(plan), plan, 0)
     assert tuple(found) == colour.LAYERS
     assert all(0 <= score <= 1 for score in found.values())
+
+
+def test_a_claim_may_be_a_sum_of_several_cells():
+    """(a - b) - (c - d), by seed: 0.2, 0.3, 0.25; columns of a part are averaged."""
+    scores = {
+        "a": [(0.5, 0.7), (0.6, 0.8), (0.5, 0.8)],
+        "b": [(0.2, 0.2), (0.2, 0.2), (0.2, 0.2)],
+        "c": [(0.5, 0.5), (0.5, 0.5), (0.5, 0.5)],
+        "d": [(0.3, 0.3), (0.3, 0.3), (0.3, 0.3)],
+    }
+    found = {
+        name: {str(s): {"scores": {"x": x, "y": y}} for s, (x, y) in enumerate(rows)}
+        for name, rows in scores.items()
+    }
+    signs = {"a": 1, "b": -1, "c": -1, "d": 1}
+    parts = tuple((sign, name, ("x", "y")) for name, sign in signs.items())
+    told = study.verdict(study.Claim("more", parts), found)
+    assert told["says"] == "holds" and told["difference"]["n"] == 3
+    assert told["difference"]["mean"] == pytest.approx(0.25)
+    assert told["difference"]["low"] == pytest.approx(0.25 - 4.302653 * 0.05 / 3**0.5)
+    opposite = tuple((-sign, name, columns) for sign, name, columns in parts)
+    told = study.verdict(study.Claim("less", opposite), found)
+    assert told["says"] == "is contradicted"
+
+
+def test_a_knob_of_a_cell_may_name_one_of_the_study():
+    cell = study.Cell("x", TOY.replace("toyworld", "cifar10"), {"data": "{mine}train"})
+    asked = study._asked(cell, 1, {"mine": "npz:mine.npz#"})
+    assert asked["knobs"]["data"] == "npz:mine.npz#train"
