@@ -173,7 +173,27 @@ def test_the_axes_of_the_study_are_knobs():
         assert "per_image" in [x.name for x in gray.layers]
 
 
+@pytest.mark.parametrize("name", ["resnet50v1", "resnet50v2", "revnet50"])
+def test_a_network_may_have_fewer_units_and_the_rest_as_before(name):
+    with keras.StatelessScope():
+        whole, brief = (revisiting.network(name, k=0.25, units=n) for n in (0, 2))
+    for one, two in zip(whole.output.items(), brief.output.items()):
+        assert one[0] == two[0] and one[1].shape == two[1].shape
+
+    def count(net, block):
+        if name == "revnet50":
+            return len(net.get_layer(f"block{block}").units)
+        return sum(layer.name.startswith(f"block{block}_") for layer in net.layers)
+
+    ratios = [count(whole, b) / count(brief, b) for b in (1, 2, 3, 4)]
+    np.testing.assert_allclose(ratios, [3 / 2, 4 / 2, 6 / 2, 3 / 2], rtol=0.15)
+
+
 def test_what_a_network_does_not_take_is_told():
+    with pytest.raises(BadInput, match="vgg19bn takes no units=2"):
+        revisiting.network("vgg19bn", units=2)
+    with pytest.raises(BadInput, match="units=.* give four whole numbers"):
+        revisiting.network("resnet50v2", units=-1)
     with pytest.raises(UnknownName, match="Did you mean 'revnet50'"):
         revisiting.network("revnet5")
     with pytest.raises(BadInput, match="vgg19bn takes no representation=64"):

@@ -60,6 +60,7 @@ def recipe(
     k=1.0,
     representation=0,
     residual=True,
+    units=0,
     image_size=32,
     smallest_crop=0.3,
     gray=0.66,
@@ -83,7 +84,8 @@ def recipe(
     the probe learns from; 0 is all, few is the regime of little data.
 
     `representation`: the size of the features, where not by the width. `residual` false
-    leaves a ResNet's shortcuts out. `gray`: of copies and patches. `subset`: orders of
+    leaves a ResNet's shortcuts out. `units`: of each of the four blocks of a ResNet or
+    RevNet, 0 is as in 50 layers. `gray`: of copies and patches. `subset`: orders of
     a puzzle in a step. `blur`: of SimCLR's and BYOL's views, as a part of how
     often they are blurred. `changes`: of RandAugment, with task=labels.
     """
@@ -114,7 +116,7 @@ def recipe(
     falling = schedules.Drops(
         rate, [steps * 15 // 35, steps * 25 // 35], warmup=steps * 5 // 35
     )
-    shape = dict(representation=representation, residual=residual)
+    shape = dict(representation=representation, residual=residual, units=units)
     if task in ("jigsaw", "relative_patch"):
         shape |= dict(image_size=patch, stem="patch", pixels="per_image")
     else:

@@ -435,6 +435,13 @@ def known(value, choices, name):
         )
 
 
+def known_units(units):
+    """Raises unless they are how many units each of four blocks has."""
+    counts = isinstance(units, (list, tuple)) and len(units) == 4
+    if not counts or not all(type(n) is int and n > 0 for n in units):
+        raise BadInput(f"units={units!r}: give four whole numbers, such as 3, 4, 6, 3.")
+
+
 def channels_of(number, width):
     """`number` of channels times `width`: a whole number, 1 or more."""
     real = isinstance(width, numbers.Real) and not isinstance(width, bool)

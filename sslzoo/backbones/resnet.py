@@ -86,6 +86,7 @@ def resnet(
     zero_last=None,
     residual=True,
     representation=None,
+    units=None,
     pixels=None,
     channels=3,
     name=None,
@@ -109,6 +110,7 @@ def resnet(
         residual: False leaves every shortcut out (Revisiting, section 4.5).
         representation: the size of "pooled", where it shall not follow the width: the
             channels of the last unit (Revisiting, section 4.6).
+        units: of each of the four groups, where not as the depth has them.
         pixels: what the network is shown, of `layers.PIXELS`, where not as the style.
         channels: of the images.
     """
@@ -121,6 +123,8 @@ def resnet(
     style = dataclasses.replace(style, **given)
     layers.known(style.shortcut, ("projection", "identity"), "shortcut")
     counts, bottleneck = UNITS[depth]
+    counts = counts if units is None else units
+    layers.known_units(counts)
     base = layers.channels_of(64, width)
     if bottleneck and representation is not None and representation % 4:
         raise BadInput(f"representation={representation}: give a multiple of 4.")

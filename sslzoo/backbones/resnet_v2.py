@@ -25,6 +25,7 @@ def resnet_v2(
     stem="imagenet",
     residual=True,
     representation=None,
+    units=None,
     pixels="signed",
     channels=3,
     name=None,
@@ -40,17 +41,20 @@ def resnet_v2(
         residual: False leaves every shortcut out (section 4.5).
         representation: the channels of the last unit, hence the size of "pooled", where
             it shall not follow the width (section 4.6).
+        units: of each of the four blocks, where not as the depth has them.
         pixels: what the network is shown, of `layers.PIXELS`.
         channels: of the images.
     """
     layers.known(depth, UNITS, "depth")
+    counts = UNITS[depth] if units is None else units
+    layers.known_units(counts)
     base = layers.channels_of(64, width)
     if representation is not None and representation % 4:
         raise BadInput(f"representation={representation}: give a multiple of 4.")
     images = keras.Input((None, None, channels), name="images")
     x = root(layers.pixels(images, pixels), base, stem)
     features = {"after_root": x}
-    for block, count in enumerate(UNITS[depth], start=1):
+    for block, count in enumerate(counts, start=1):
         stride = strides(stem)[block - 1]
         for index in range(count):
             outputs = base * 2 ** (block + 1)

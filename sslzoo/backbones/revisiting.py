@@ -26,6 +26,7 @@ def network(
     pixels="signed",
     representation=0,
     residual=True,
+    units=0,
 ):
     """One of `NETWORKS`; or "tiny", as it is, for tests.
 
@@ -37,6 +38,7 @@ def network(
         representation: the size of "pooled" where it shall not follow the width; 0
             lets it.
         residual: False leaves the shortcuts of a ResNet out.
+        units: of each of the four blocks, of all but VGG; 0 is as in 50 layers.
     """
     if name == "tiny":
         return backbones.build(name)
@@ -54,6 +56,9 @@ def network(
     if not residual:
         _takes(builder.startswith("resnet"), name, "residual", residual)
         options["residual"] = False
+    if units:
+        _takes(builder != "vgg19bn", name, "units", units)
+        options["units"] = (units,) * 4
     return backbones.build(builder, **options)
 
 

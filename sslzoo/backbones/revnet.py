@@ -19,7 +19,6 @@ import keras
 from keras import ops
 
 from sslzoo.backbones import layers, resnet_v2
-from sslzoo.errors import BadInput
 
 PIECE = 4  # Images that go through the root at once, where memory is to be saved.
 
@@ -53,8 +52,7 @@ def revnet(
         pixels: what the network is shown, of `layers.PIXELS`.
         channels: of the images.
     """
-    if len(units) != 4 or not all(type(n) is int and n > 0 for n in units):
-        raise BadInput(f"units={units!r}: give four whole numbers, such as 3, 4, 6, 3.")
+    layers.known_units(units)
     inner = layers.channels_of(32, width)  # 8k: of the convolutions within F.
     images = keras.Input((None, None, channels), name="images")
     x = root(layers.pixels(images, pixels), 8 * inner, stem, save_memory)
