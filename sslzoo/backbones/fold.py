@@ -24,7 +24,7 @@ def folded(model):
     """A model of the same outputs, for inference, without batch normalisation.
 
     It shares nothing with `model`. A layer that normalises by code of its own stays
-    as it is.
+    as it is. How weights are drawn is not kept: they are given.
 
     Args:
         model: functional or sequential; its layers may be such models again, or hold
@@ -37,7 +37,7 @@ def folded(model):
             "known. A model made by keras.Model(inputs, outputs) can be folded."
         )
     before = entry["config"]
-    twin = _read({**entry, "config": _without_norms(before)})
+    twin = _read(_undrawn({**entry, "config": _without_norms(before)}))
     _fill(twin, model, before)
     return twin
 
@@ -92,6 +92,23 @@ def _read(entry):
             f"Keras cannot make {entry['config'].get('name')} again of what it wrote "
             f"down, so it cannot be folded: {error}"
         ) from error
+
+
+def _undrawn(value):
+    """What is stored of a model, made of zeros: to draw millions takes a second."""
+    if isinstance(value, list):
+        return [_undrawn(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    zeros = keras.initializers.serialize(keras.initializers.Zeros())
+    return {
+        key: zeros if _is_drawn(key, inner) else _undrawn(inner)
+        for key, inner in value.items()
+    }
+
+
+def _is_drawn(key, value):
+    return key.endswith("_initializer") and isinstance(value, dict)
 
 
 def _without_norms(config):

@@ -1,6 +1,7 @@
 """From sources of items to the batches of a method."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +9,8 @@ import tensorflow as tf
 
 from sslzoo.data.sources import Source
 from sslzoo.errors import BadInput
+
+AT_ONCE = os.cpu_count()  # elements that are made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +88,22 @@ def training_batches(
     turns = tf.data.Dataset.counter(step * local_replicas, dtype=tf.int64)
     make = _maker(stream, uses, seed)
     if stream.source.uniform:
-        batches = turns.map(lambda turn: make(counters(turn)), tf.data.AUTOTUNE)
+        batches = turns.map(lambda turn: make(counters(turn)), AT_ONCE)
     else:
         singles = turns.map(counters).unbatch()
-        batches = singles.map(make, tf.data.AUTOTUNE).batch(share, drop_remainder=True)
-    return batches.map(_with_shape(share)).prefetch(2)
+        batches = singles.map(make, AT_ONCE).batch(share, drop_remainder=True)
+    return untuned(batches.map(_with_shape(share)).prefetch(2))
+
+
+def untuned(batches):
+    """A dataset that TensorFlow does not tune as it runs.
+
+    The thread that tunes sleeps, the longer the longer it has run, and whoever lets go
+    of the dataset's iterator waits until it wakes: up to as long as all took.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def first(stream, count, seed=0):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sslzoo.data import pipeline
 from sslzoo.errors import BadInput, SslzooError
 from sslzoo.zoo.input import view, window
 from sslzoo.zoo.load import known_feature
@@ -154,16 +155,18 @@ def _batches(source, contract, batch_size, smallest, failures):
             values[1] = tf.ensure_shape(values[1], [*rank, *label.shape])
         return dict(zip(kept, values))
 
-    # Far ahead only of a model that runs elsewhere: one on these same cores waits, at
-    # each of its layers, for the core that also reads.
-    ahead = bool(tf.config.list_logical_devices("GPU"))
-    at_once = tf.data.AUTOTUNE if ahead else os.cpu_count()
     indices = tf.data.Dataset.range(source.count)
     if whole:
-        batches = indices.batch(batch_size).map(load, at_once)
+        batches = indices.batch(batch_size).map(load, pipeline.AT_ONCE)
     else:
-        batches = indices.map(load, at_once).batch(batch_size)
-    return batches.prefetch(2) if ahead else batches
+        batches = indices.map(load, pipeline.AT_ONCE).batch(batch_size)
+    # Ahead only of a model that runs elsewhere: one on these same cores waits, at each
+    # of its layers, for the core that also reads, at times as long as it computes.
+    if tf.config.list_logical_devices("GPU"):
+        batches = batches.prefetch(2)
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    return pipeline.untuned(batches.with_options(options))
 
 
 def _inference(model, names):

@@ -124,6 +124,13 @@ def test_each_task_has_its_own_stream(stream):
     assert len(batch["puzzle"]["image"]) == 4 and len(batch["colour"]["seen"]) == 2
 
 
+def test_no_thread_tunes_that_would_have_to_be_waited_for(stream):
+    """It sleeps for up to as long as all took; who ends a run would wait for it."""
+    for streams in (stream, {"one": stream, "other": stream}):
+        batches = training_batches(streams)
+        assert batches.options().autotune.enabled is False
+
+
 def test_what_cannot_be_is_said():
     source = sources.from_spec("synthetic:5")
     with pytest.raises(BadInput, match="batch_size=6, but .* has 5 images"):
