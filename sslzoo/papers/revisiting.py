@@ -1,6 +1,6 @@
 """Revisiting's Table 1 and Figures 4 and 5, small: tasks times networks, by block.
 
-Each task trains each of four narrow networks: on CIFAR-10, on photographs of Imagenette
+Each task trains each of four small networks: on CIFAR-10, on photographs of Imagenette
 and on the toy world, the latter two of 96 pixels, so that there are patches to cut.
 Linear classifiers and neighbours then tell the classes by each block's map, made about
 1000 numbers by maxima over windows; beside it how well a network does its own task on
@@ -23,20 +23,25 @@ TASK = "its task"
 KNOWN, DIMENSIONS = 3000, 1024  # Labelled pictures, and numbers of each of their maps.
 GRID = (1.0, 30.0, 1000.0, 30_000.0)  # Strengths to choose from, on held-out images.
 
-NETWORKS = ("resnet50v1", "resnet50v2", "revnet50", "vgg19bn")
+NETWORKS = {  # Small in depth too: one unit in each block.
+    "resnet50v1": dict(units=1),
+    "resnet50v2": dict(units=1),
+    "revnet50": dict(units=1),
+    "vgg19bn": {},
+}
 WHOLE = ("rotation", "exemplar", "simclr", "byol")
 PATCHES = ("jigsaw", "relative_patch")
-IMAGES = {  # Where they are, how many are learned from, and for how long.
+IMAGES = {  # Where they are, and how many are learned from.
     "cifar10": dict(
-        data="{cifar10}train", test="{cifar10}test", count=5000, image_size=32
+        data="{cifar10}train", test="{cifar10}test", count=4000, image_size=32
     ),
     "imagenette": dict(
-        data="{imagenette}train", test="{imagenette}test", count=1500, image_size=96
+        data="{imagenette}train", test="{imagenette}test", count=2000, image_size=96
     ),
     "toyworld": dict(
-        data="toyworld:train?count=1500&size=96",
+        data="toyworld:train?count=2000&size=96",
         test="toyworld:test?count=1000&size=96",
-        count=1500,
+        count=2000,
         image_size=96,
     ),
 }
@@ -79,7 +84,8 @@ def name(images, network, task, k=1):
 
 
 def cell(images, network, task, k=1, seeds=1):
-    knobs = {**IMAGES[images], "backbone": network, "task": task, "k": float(k)}
+    knobs = {**IMAGES[images], **NETWORKS[network], "backbone": network}
+    knobs |= {"task": task, "k": float(k)}
     published = PAPER[network].get(task)
     if task == "random":
         knobs, published = {**knobs, "task": "rotation"}, RANDOM[network]

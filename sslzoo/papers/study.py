@@ -138,6 +138,8 @@ def run(study, out, workdirs, knobs=None, minutes=None, listener=None):
     asked = [(cell, seed, _asked(cell, seed, common)) for cell, seed in wanted]
     left = [todo for todo in asked if not _is_there(found, *todo)]
     for done, (cell, seed, what) in enumerate(left):
+        if done:
+            listener.said(_how_long(found, asked, len(left) - done))
         if minutes is not None and time.monotonic() - start > 60 * minutes:
             listener.said(f"{len(left) - done} of {len(asked)} are left for next time.")
             break
@@ -194,6 +196,16 @@ def _asked(cell, seed, common):
 def _is_there(found, cell, seed, what):
     kept = found.get(cell.name, {}).get(str(seed))
     return kept is not None and all(kept.get(key) == what[key] for key in what)
+
+
+def _how_long(found, asked, left):
+    """What is left, if it takes as long as that which is there."""
+    there = [
+        found[cell.name][str(seed)]["seconds"]
+        for cell, seed, what in asked
+        if _is_there(found, cell, seed, what)
+    ]
+    return f"About {np.mean(there) * left / 60:.0f} min for the {left} that are left."
 
 
 def _scores(study, cell, seed, what, workdirs, listener):

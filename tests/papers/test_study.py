@@ -1,6 +1,7 @@
 """Studies: what is made, what is not made twice, and what follows from it."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -76,6 +77,27 @@ def test_the_scores_are_those_of_the_trained_networks(whole):
     untrained = recipe.load(TOY, **TINY)
     expected = measure(runner.untrained(untrained), untrained, 0)
     assert found["none"]["0"]["scores"] == pytest.approx(expected)
+
+
+def test_how_long_it_will_take_is_told_by_what_is_there(whole, tmp_path, monkeypatch):
+    """Cells of 60, 140, 340 seconds, and now one of 100: 160 each."""
+    _, found, words = whole
+    told = [w for w in words if w.startswith("About")]
+    assert [w.split(" for ")[1] for w in told] == [
+        f"the {n} that are left." for n in (4, 3, 2, 1)
+    ]
+    known = {name: dict(seeds) for name, seeds in found.items()}
+    del known["slow"]["1"], known["fast"]["1"]
+    for seconds, seeds in zip((60, 140, 340), known.values()):
+        seeds["0"] = {**seeds["0"], "seconds": seconds}
+    (tmp_path / "toy.json").write_text(json.dumps(known))
+    heard, times = Heard(), iter([0, 0, 100, 100, 200])
+    clock = types.SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr(study, "time", clock)
+    study.run(made(), tmp_path / "toy.json", tmp_path, listener=heard)
+    assert [w for w in heard.words if w.startswith("About")] == [
+        "About 3 min for the 1 that are left."
+    ]
 
 
 def test_what_is_there_is_not_made_again(whole, tmp_path):
