@@ -19,7 +19,6 @@ import numpy as np
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 from sslzoo.zoo import adapt, licences, published
 from sslzoo.zoo import input as inputs
-from sslzoo.zoo import names as handles
 from sslzoo.zoo import registry as registries
 
 log = logging.getLogger("sslzoo")
@@ -91,15 +90,13 @@ def load_preprocessor(
         prepare = sslzoo.load_preprocessor("byol_r18w16")
         model(prepare(["a.jpg", "b.png"]))
 
-    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says. Of
-    an address the model is fetched, as by `load`, for its card lies within.
+    Pictures, paths and arrays become the float32 RGB of [0, 1] that its card says,
+    which is checked as by `load`. Of an address the model is fetched, for its card
+    lies within.
     """
-    if handles.parse(name).kind == "url":
-        fetching = dict(cache_dir=cache_dir, offline=offline, allow_http=allow_http)
-        card = registries.find(name, registry, revision, **fetching).card
-    else:
-        card = registries.card(name, registry, revision, cache_dir)
-    return functools.partial(inputs.prepared, contract=card.input)
+    fetching = dict(cache_dir=cache_dir, offline=offline, allow_http=allow_http)
+    found = registries.find(name, registry, revision, weights=False, **fetching)
+    return functools.partial(inputs.prepared, contract=found.card.input)
 
 
 def stored(entry, pretrained=True, dtype=None):

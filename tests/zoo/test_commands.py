@@ -1,6 +1,7 @@
 """`sslzoo list | info | features | bundle`, as a person and as a script has them."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -92,6 +93,27 @@ def test_features_of_a_folder_go_to_a_file(command, zoo, photos, tmp_path):
     result = json.loads(out)
     assert code == 0 and result["images"] == 3 and result["dimensions"] == 8
     assert result["endpoint"] == "block1" and result["l2"] and result["skipped"]
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_features_are_added_to_a_file_but_never_those_of_another_model(
+    command, zoo, photos, tmp_path, kind
+):
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    out, more = tmp_path / f"x.{kind}", tmp_path / "more"
+    (more / "new").mkdir(parents=True)
+    shutil.copy(photos / "0.png", more / "new" / "z.png")
+    tail = ["--registry", zoo]
+    assert command("features", "byol_tiny", photos, out, *tail)[0] == 0
+    code, said, _ = command("features", "byol_tiny", more, out, "--append", *tail)
+    assert code == 0 and said.startswith("1 images")
+    assert embeddings.read(out).files == ["0.png", "1.png", "2.png", "new/z.png"]
+    before = out.read_bytes()
+    words = ["byol_tiny", more, out, "--append", "--endpoint", "block1", *tail]
+    code, said, err = command("features", *words)
+    assert code == 1 and said == "" and "Features of two spaces" in err
+    assert out.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A model of the zoo as a layer: frozen or trained, saved, in half precision."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -133,8 +135,9 @@ def sequential(layer):
 @pytest.mark.parametrize("build", [functional, sequential])
 @pytest.mark.parametrize("trainable", [False, True])
 def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable):
-    """And read in a new process that has no registry."""
-    layer = FeatureLayer(tiny, trainable=trainable)
+    """And read in a new process, where the model that it was made of is gone."""
+    there = shutil.copytree(tiny, tmp_path / "there")
+    layer = FeatureLayer(os.fspath(there), trainable=trainable)
     weights = [w + 0.01 for w in layer.get_weights()]
     layer.set_weights(weights)  # As after training: not those of the registry.
     model, images = build(layer), noise(3, 16, 16, 3)
@@ -142,6 +145,7 @@ def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable
     np.savez(
         tmp_path / "expected.npz", images=images, given=model.predict(images, verbose=0)
     )
+    shutil.rmtree(there)
     code = (
         "import keras, sslzoo, numpy as np\n"
         "model, file = keras.models.load_model('mine.keras'), np.load('expected.npz')\n"

@@ -299,6 +299,36 @@ def test_a_folder_is_found_by_its_path_whatever_it_is_called(
         registry.find("./mine/worst")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="it names open files")
+def test_what_is_published_is_on_the_disk_before_it_is_there(
+    publish, models, monkeypatch
+):
+    """A machine that loses power keeps the old or the new, whole."""
+    happened, plain_sync, plain_rename = [], os.fsync, os.rename
+
+    def sync(handle):
+        number = handle if isinstance(handle, int) else handle.fileno()
+        happened.append(("sync", os.readlink(f"/proc/self/fd/{number}")))
+        plain_sync(handle)
+
+    def rename(old, new):
+        happened.append(("rename", os.fspath(new)))
+        plain_rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "rename", rename)
+    entry = publish("byol_tiny.a")
+    moved = happened.index(("rename", str(models / "byol_tiny.a")))
+    synced = {path for what, path in happened[:moved] if what == "sync"}
+    (draft,) = {path.removesuffix("/card.json") for path in synced if "card.j" in path}
+    wanted = [entry.path, *entry.path.rglob("*")]
+    assert synced >= {
+        os.path.normpath(os.path.join(draft, path.relative_to(entry.path)))
+        for path in wanted
+    }
+    assert ("sync", str(models)) in happened[moved:]
+
+
 # Whether it is what was published.
 
 
@@ -312,6 +342,8 @@ def test_a_tampered_file_is_refused_unless_it_is_trusted(publish, models, path):
         file.write(" ")
     with pytest.raises(BadInput, match=f"Checksum mismatch for .*{path}"):
         registry.find("byol_tiny.a", models)
+    with pytest.raises(BadInput, match=f"Checksum mismatch for .*{path}"):
+        sslzoo.load_preprocessor("byol_tiny.a", models)
     trusted = registry.find("byol_tiny.a", models, verify=False)
     assert trusted.path == entry.path
 
