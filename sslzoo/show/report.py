@@ -1,4 +1,4 @@
-"""One page about a run, report.html, with all that it shows inside.
+"""One page about a run, report.html, or about features, with all that it shows inside.
 
 Nothing is fetched and no script runs: it can be mailed, opened from a disk, printed.
 
@@ -60,7 +60,7 @@ def write(workdir, path=None, method=None, plan=None, features=None):
     defaults = run.get("defaults", {})
     measured = [row["health"] for row in history if row.get("health")]
     bad = list(csv.DictReader(io.StringIO(_kept(workdir, "quarantine.csv"))))
-    page = _template().render(
+    page = _template("report").render(
         run=run,
         about=_first_line(text),
         text=text,
@@ -79,6 +79,20 @@ def write(workdir, path=None, method=None, plan=None, features=None):
         listed=LISTED,
         command=workdir.command(run),
     )
+    return _written(path, page)
+
+
+def write_features(file, path=None):
+    """Writes the page of a file of `sslzoo features`, where there is no run.
+
+    Args:
+        path: of the page; beside the file, as .html.
+    """
+    path = pathlib.Path(path or pathlib.Path(file).with_suffix(".html"))
+    return _written(path, _template("features").render(made=folder.of_file(file)))
+
+
+def _written(path, page):
     try:
         checkpoints.write_text(path, page)
     except OSError as error:
@@ -88,13 +102,15 @@ def write(workdir, path=None, method=None, plan=None, features=None):
     return path
 
 
-def _template():
+def _template(name):
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
-    file = pathlib.Path(__file__).with_name("report.html.j2")
-    return environment.from_string(file.read_text(encoding="utf-8"))
+    return environment.get_template(f"{name}.html.j2")
 
 
 def _kept(workdir, name):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -128,6 +129,18 @@ def test_the_page_says_what_made_the_features(file, run):
         assert words in text
     assert "those of this run" not in text  # Of which no network was given.
     assert text.count("data:image/png") == 8 + 48 and text.count("tile yes") == 48
+
+
+def test_features_have_a_page_of_their_own_where_there_is_no_run(file, command):
+    code, said, _ = command("report", "--features", file, "--json")
+    page = pathlib.Path(file).with_suffix(".html")
+    assert code == 0 and json.loads(said) == {"report": str(page)}
+    text = page.read_text()
+    assert "<title>byol_tiny.toy, revision 3: features of a folder</title>" in text
+    assert "<strong>48 of 48</strong>" in text and "run" not in text.split("<body>")[1]
+    assert text.count("data:image/png") == 8 + 48
+    code, _, err = command("report")
+    assert code == 1 and "Give a RUN, or --features FILE." in err
 
 
 def test_a_page_without_features_has_no_such_section(run):
