@@ -24,8 +24,9 @@ SMALLEST = {
     "listing": "cards=3 turns=1",
     "scenes": "images=4",
     "startup": "turns=1",
+    "verify": "turns=1",
 }
-LONG = ("memory", "hypercolumns")  # They start processes, to see peaks.
+LONG = ("memory", "hypercolumns", "verify")  # They start processes.
 
 
 def each(what):

@@ -32,6 +32,7 @@ BENCHES = {
     "scenes": pictures.scenes,
     "startup": models.startup,
     "listing": models.listing,
+    "verify": models.verify,
 }
 
 

@@ -37,11 +37,18 @@ def listing(cards=500, turns=3):
         return {"seconds": timing.process(turns, code, folder)}
 
 
+def verify(turns=1):
+    """`sslzoo verify`, the conformance tests of what is installed, in a new process."""
+    code = "import sslzoo.cli; assert sslzoo.cli.main(['verify']) == 0"
+    return {"seconds": timing.process(turns, code)}
+
+
 def load(name="byol_r18w16", turns=3, backbone="", width=1.0):
     """A model by its name, from `import sslzoo` to the features of one image.
 
-    And, on Linux, the peak of memory while it is loaded, over the size of its weights'
-    file: beside what Keras, TensorFlow and another model have taken before.
+    Beside it the import of TensorFlow alone, which is most of that. And, on Linux, the
+    peak of memory while it is loaded, over the size of its weights' file: beside what
+    Keras, TensorFlow and another model have taken before.
 
     Args:
         backbone: with `width`: instead, an untrained model that is made for this.
@@ -52,6 +59,7 @@ def load(name="byol_r18w16", turns=3, backbone="", width=1.0):
         size = weights.stat().st_size
         return {
             "seconds": timing.process(turns, LOAD, name),
+            "tensorflow_seconds": timing.process(turns, "import tensorflow"),
             "megabytes": size / 1e6,
             **(_peak(name, size) if timing.LINUX else {}),
         }
@@ -64,20 +72,27 @@ model(np.zeros((1, model.card.input["size"], model.card.input["size"], 3), "floa
 """
 
 
-PEAK = """
-import pathlib, re, sys, sslzoo
-def peak():  # Of this process alone: that of getrusage begins with its parent's.
+MEMORY = """
+import json, pathlib, re, sys, time, sslzoo
+def memory(of):
     status = pathlib.Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
+    return 1024 * int(re.search(of + r":\\s+(\\d+) kB", status)[1])
+def begin():
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew.
+    return memory("VmRSS")
+"""
+
+
+PEAK = """
 sslzoo.load("byol_r18w16")
-before = peak()
+before = begin()
 model = sslzoo.load(sys.argv[1])
-print(peak() - before)
+print(memory("VmHWM") - before)
 """
 
 
 def _peak(name, size):
-    return {"peak_over_file": int(timing.said(PEAK, name)) / size}
+    return {"peak_over_file": int(timing.said(MEMORY + PEAK, name)) / size}
 
 
 def _untrained(folder, backbone, width):
@@ -107,7 +122,7 @@ def convert(turns=3, whole=False):
         size = path.stat().st_size
         for turn in range(turns):
             watch.tell(turn, turns)
-            found.append(json.loads(timing.said(CONVERT, str(path))))
+            found.append(json.loads(timing.said(MEMORY + CONVERT, str(path))))
     told = {key: float(np.median([each[key] for each in found])) for key in found[0]}
     if "peak" in told:
         told["peak_over_file"] = told.pop("peak") / size
@@ -115,15 +130,10 @@ def convert(turns=3, whole=False):
 
 
 CONVERT = """
-import json, pathlib, re, sys, time, sslzoo
-def memory(of):
-    status = pathlib.Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(of + r":\\s+(\\d+) kB", status)[1])
 linux, told = sys.platform == "linux", {}
 first = sslzoo.load("byol_r50", pretrained=False, accept_license=True)
 if linux:
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew.
-    before = memory("VmRSS")
+    before = begin()
 start = time.perf_counter()
 sslzoo.load("byol_r50", checkpoint=sys.argv[1])
 told["seconds"] = time.perf_counter() - start
