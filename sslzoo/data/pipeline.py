@@ -10,7 +10,8 @@ import tensorflow as tf
 from sslzoo.data.sources import Source
 from sslzoo.errors import BadInput
 
-AT_ONCE = os.cpu_count()  # elements that are made
+AT_ONCE = os.cpu_count()  # images that are made
+BATCHES = min(AT_ONCE, 16)  # the same of whole batches, which lie in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ def training_batches(
     turns = tf.data.Dataset.counter(step * local_replicas, dtype=tf.int64)
     make = _maker(stream, uses, seed)
     if stream.source.uniform:
-        batches = turns.map(lambda turn: make(counters(turn)), AT_ONCE)
+        batches = turns.map(lambda turn: make(counters(turn)), BATCHES)
     else:
         singles = turns.map(counters).unbatch()
         batches = singles.map(make, AT_ONCE).batch(share, drop_remainder=True)

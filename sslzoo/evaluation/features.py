@@ -157,7 +157,7 @@ def _batches(source, contract, batch_size, smallest, failures):
 
     indices = tf.data.Dataset.range(source.count)
     if whole:
-        batches = indices.batch(batch_size).map(load, pipeline.AT_ONCE)
+        batches = indices.batch(batch_size).map(load, pipeline.BATCHES)
     else:
         batches = indices.map(load, pipeline.AT_ONCE).batch(batch_size)
     # Ahead only of a model that runs elsewhere: one on these same cores waits, at each

@@ -5,6 +5,7 @@ import os
 
 from sslzoo.verbs import common
 
+ADVICE = "Name the page that has the study's tables."
 EXAMPLE = "sslzoo paper colour --minutes 60 --workdir runs/colour"
 
 
@@ -32,10 +33,11 @@ def run(args):
         common.decoding(args) as count,
         watch.by(count),
     ):
-        told = studies.run(
-            found, out, args.workdir, common.read_knobs(args.knobs), args.minutes, bar
-        )
-    if args.page:
-        with files.writing(args.page, "Name the page that has the study's tables."):
-            studies.write_page(found, told, args.page)
+        knobs = common.read_knobs(args.knobs)
+        try:
+            told = studies.run(found, out, args.workdir, knobs, args.minutes, bar)
+        finally:  # Also of a study that was interrupted.
+            if args.page:
+                with files.writing(args.page, ADVICE):
+                    studies.write_page(found, studies.read(out), args.page)
     common.show(args, told, lambda told: print(studies.tables(found, told)))

@@ -240,6 +240,23 @@ def test_the_command_makes_a_study_and_its_page(command, tmp_path, monkeypatch):
     assert json.loads(command(*words, "--json")[1]).keys() == {"none"}
 
 
+def test_the_page_has_what_there_was_when_a_study_was_stopped(
+    command, tmp_path, monkeypatch
+):
+    def stop(*_, **__):
+        raise Interrupted("Stopped.")
+
+    slow, _, none = cells()
+    monkeypatch.setattr(colour, "STUDY", made(cells=(none, slow), claims=()))
+    monkeypatch.setattr(runner, "pretrain", stop)
+    page, out = tmp_path / "page.md", tmp_path / "toy.json"
+    page.write_text("\n".join(study.MARKS))
+    words = ["paper", "colour", "--workdir", tmp_path, "--out", out, "--page", page]
+    code, _, err = command(*words)
+    assert code and "give its command again" in err
+    assert "| none | 1 |" in page.read_text() and "| slow | 0 |" in page.read_text()
+
+
 def test_a_split_brain_has_a_score_for_each_layer():
     small = dict(data="synthetic:40", test="synthetic:20", width=1 / 16)
     plan = recipe.load(colour.SPLIT, **small, batch_size=4, epochs=1, count=0)
