@@ -18,6 +18,7 @@ from sslzoo.errors import BadInput
 
 MODELS = ("Functional", "Sequential")
 LINEAR = ("Conv2D", "DepthwiseConv2D", "Dense")
+ZEROS = keras.initializers.serialize(keras.initializers.Zeros())
 
 
 def folded(model):
@@ -100,15 +101,12 @@ def _undrawn(value):
         return [_undrawn(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    zeros = keras.initializers.serialize(keras.initializers.Zeros())
     return {
-        key: zeros if _is_drawn(key, inner) else _undrawn(inner)
+        key: ZEROS
+        if key.endswith("_initializer") and isinstance(inner, dict)
+        else _undrawn(inner)
         for key, inner in value.items()
     }
-
-
-def _is_drawn(key, value):
-    return key.endswith("_initializer") and isinstance(value, dict)
 
 
 def _without_norms(config):

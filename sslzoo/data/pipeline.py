@@ -10,7 +10,7 @@ import tensorflow as tf
 from sslzoo.data.sources import Source
 from sslzoo.errors import BadInput
 
-AT_ONCE = os.cpu_count()  # images that are made
+AT_ONCE = os.cpu_count() or 1  # images that are made
 BATCHES = min(AT_ONCE, 16)  # the same of whole batches, which lie in memory
 
 
