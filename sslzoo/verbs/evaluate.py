@@ -1,7 +1,6 @@
 """Measure the features of runs on labelled images; or how they do their own task."""
 
 import json
-import os
 
 from sslzoo.errors import BadInput
 from sslzoo.verbs import common
@@ -79,8 +78,8 @@ def made(args):
 
     told = {}
     for path in args.runs:
-        folder, name = workdir.Workdir(path), os.path.basename(os.path.abspath(path))
-        one = told[runs.public(path)] = {"command": runs.command(folder.run(), name)}
+        folder, name = workdir.Workdir(path), runs.public(path)
+        one = told[name] = {"command": runs.command(folder.run(), name)}
         if (folder.path / "result.json").exists():
             one["ended"] = folder.result().get("probes", {})
     words = [runs.public(word) for word in args.words]

@@ -60,7 +60,7 @@ def run(args):
     name = args.name or runs.name_for(run)
     results = read_results(args.results, args.workdir) if args.results else None
     method, plan = runner.trained(folder)
-    run["about"] = plan.about(results or ())
+    run["about"] = plan.about(set(results or ()) - {"made"})
     probe = next(iter(plan.probes.values()), None)
     entry = exports.export(
         method,
@@ -83,8 +83,8 @@ def read_results(file, run):
     try:
         with open(file) as text:
             results = json.load(text)
-        results.pop("made", None)
-        rows = [row for found in results.values() for row in found.values()]
+        found = [found for data, found in results.items() if data != "made"]
+        rows = [row for protocols in found for row in protocols.values()]
         measured = {each["run"] for row in rows for each in row["runs"]}
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInput(

@@ -18,7 +18,7 @@ from sslzoo.backbones.fold import folded
 from sslzoo.errors import BadInput, MissingExtra, UnknownName, nearest
 
 LIMIT = 1e-4  # Of the largest feature: more is a mistake, not a rounding.
-EXACT = {"keras": 1e-5}  # What is not folded has the same numbers, in the same order.
+EXACT = 1e-5  # Where the numbers and their order are the same as before.
 NEEDED = {"keras": (), "onnx": ("onnx", "onnxruntime", "tf2onnx")}
 
 
@@ -49,26 +49,13 @@ def write(backbone, folder, contract, formats=()):
         {form: its largest difference from `backbone`, in parts of the largest feature}
     """
     batches = trials(contract)
-    expected = [features(backbone, batch) for batch in batches]
 
-    def far(run):
-        return difference(expected, [run(batch) for batch in batches])
+    def answers(run):
+        return [run(batch) for batch in batches]
 
-    light = folded(backbone)
-    differences = {"folded": far(lambda batch: features(light, batch))}
-    saved_model(light, folder / "saved_model")
-    differences["saved_model"] = far(_served(folder / "saved_model"))
-    if "keras" in formats:
-        backbone.save(folder / "model.keras")
-        again = keras.models.load_model(
-            folder / "model.keras", compile=False, safe_mode=True
-        )
-        differences["keras"] = far(lambda batch: features(again, batch))
-    if "onnx" in formats:
-        light.export(folder / "model.onnx", format="onnx", verbose=False)
-        differences["onnx"] = far(_onnx(folder / "model.onnx"))
-    for form, value in differences.items():
-        limit = EXACT.get(form, LIMIT)
+    def held(form, found, expected, limit=LIMIT):
+        """The difference of this form from what was expected, unless it is too far."""
+        value = difference(expected, found)
         if not value <= limit:  # Nor if it is no number.
             raise BadInput(
                 f"The form {form!r} of {backbone.name} gives other features than the "
@@ -76,6 +63,27 @@ def write(backbone, folder, contract, formats=()):
                 "Nothing was published. A layer that counts its calls, draws at random "
                 "or uses its batch when it infers would do so."
             )
+        return value
+
+    expected = answers(lambda batch: features(backbone, batch))
+    light = folded(backbone)
+    simpler = answers(lambda batch: features(light, batch))
+    differences = {"folded": held("folded", simpler, expected)}
+    saved_model(light, folder / "saved_model")
+    served = answers(_served(folder / "saved_model"))
+    held("saved_model", served, simpler, EXACT)
+    differences["saved_model"] = held("saved_model", served, expected)
+    if "keras" in formats:
+        backbone.save(folder / "model.keras")
+        again = keras.models.load_model(
+            folder / "model.keras", compile=False, safe_mode=True
+        )
+        found = answers(lambda batch: features(again, batch))
+        differences["keras"] = held("keras", found, expected, EXACT)
+    if "onnx" in formats:
+        light.export(folder / "model.onnx", format="onnx", verbose=False)
+        found = answers(_onnx(folder / "model.onnx"))
+        differences["onnx"] = held("onnx", found, expected)
     return differences
 
 

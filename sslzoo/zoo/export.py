@@ -74,12 +74,11 @@ def export(
         trained = method.deployable()
         backbone = in_float32(trained)
         contract = input_of(backbone, size or _shown(method), crop)
-        known = facts(method, name, contract, run, results, heads, licences)
+        known = facts(method, name, contract, run, results, heads, licences, default)
         card = Card(
             name=name,
             **{**known, "summary": summary or known["summary"]},
             features=features_of(backbone, contract["size"]),
-            default=default,
             expected=load.answer(backbone, contract)[:EXPECTED].tolist(),
             created=datetime.date.today().isoformat(),
         )
@@ -98,7 +97,16 @@ def export(
     return draft.entry
 
 
-def facts(method, name, contract, run, results=None, heads=False, licences=None):
+def facts(
+    method,
+    name,
+    contract,
+    run,
+    results=None,
+    heads=False,
+    licences=None,
+    default=False,
+):
     """What a card says that is no number of its weights: a dict of its fields.
 
     The test of what is shipped makes it again, of the recipe and the results that lie
@@ -111,10 +119,12 @@ def facts(method, name, contract, run, results=None, heads=False, licences=None)
     about, backbone = run.get("about", {}), method.deployable()
     measured = runs.rows(results) if results else runs.quick(run)
     elsewhere = runs.beside(measured, method.figures, about.get("setting"))
+    origin = runs.origin(run, name, results, heads, default, licences)
     licences = _licences({**about.get("licences", {}), **(licences or {})})
     return {
         "summary": runs.summary(method, backbone, run),
-        "origin": runs.command(run, name),
+        "origin": origin,
+        "default": default,
         "backbone": {
             **getattr(backbone, "made_by", {}),
             "parameters": backbone.count_params(),

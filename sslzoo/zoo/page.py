@@ -6,6 +6,7 @@ when the page is there already.
 """
 
 import json
+import re
 
 PROTOCOLS = {
     "knn": "the vote of the 20 nearest training images by cosine, weighted by "
@@ -294,16 +295,23 @@ def _protocols(card):
     return "\n\n" + "\n".join(lines) if lines else ""
 
 
+_FILES = """Files are looked for from the folder in which the lines are called. How to
+come by those of sslzoo's own measurements, its docs/data.md says: "The files of our
+measurements"."""
+
+
 def _origin(card):
     lines = [f"## Where it comes from\n\n```text\n{card.origin}\n```"]
+    knobs = card.training.get("knobs", {})
+    if any(re.match("(npz|folder|rgbd):", str(value)) for value in knobs.values()):
+        lines.append(_FILES)
     rows = [
         (key, value if isinstance(value, (str, int)) else json.dumps(value))
         for key, value in sorted(card.training.items())
         if key != "knobs"
     ]
     rows += [
-        (f"knob `{knob}`", json.dumps(value))
-        for knob, value in sorted(card.training.get("knobs", {}).items())
+        (f"knob `{knob}`", json.dumps(value)) for knob, value in sorted(knobs.items())
     ]
     if rows:
         lines.append(_table(("of the training", "was"), rows))

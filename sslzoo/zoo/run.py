@@ -39,16 +39,43 @@ def public(value):
     return re.sub(r"(^|[:+])[~/][^#?+]*/", r"\1", value)
 
 
-def command(run, name):
-    if not run:
-        return f"sslzoo.export(method, {name!r}), from Python"
+def command(run, workdir):
+    """The line that trains it."""
     knobs = [
         shlex.quote(f"{knob}={public(value)}")
         for knob, value in run["knobs"].items()
         if run.get("defaults", {}).get(knob) != value
     ]
-    words = ["sslzoo train", public(run["recipe"]), *knobs, f"--workdir runs/{name}"]
-    return " ".join(words)
+    words = ["sslzoo train", public(run["recipe"]), *knobs]
+    return " ".join([*words, "--workdir", shlex.quote(workdir)])
+
+
+def origin(run, name, results=None, heads=True, default=False, licences=None):
+    """The lines that make a model again: they train, measure and export it.
+
+    Args:
+        results: as `named` gives them. What they say of how they were made are the
+            lines of every seed, and of their measurement.
+        heads, default, licences: as `export` was given them.
+    """
+    if not run:
+        return f"sslzoo.export(method, {name!r}), from Python"
+    made = (results or {}).get("made", {})
+    trained = {path: told["command"] for path, told in made.get("runs", {}).items()}
+    ours = [path for path, line in trained.items() if line == command(run, path)]
+    if not ours:  # Measured elsewhere, or by the run alone.
+        trained, made = {f"runs/{name}": command(run, f"runs/{name}")}, {}
+    (path, *_) = ours or trained
+    lines = [*trained.values(), *([made["command"]] if made else [])]
+    words = ["sslzoo", "export", path, "--name", name]
+    words += [] if heads else ["--no-heads"]
+    words += ["--default"] if default else []
+    if made:
+        _, _, file = made["command"].partition(" --out ")
+        words += ["--results", *shlex.split(file)[:1]]
+    if licences:
+        words += ["--licence", *(f"{of}={what}" for of, what in licences.items())]
+    return "\n".join([*lines, shlex.join(words)])
 
 
 def training(run):
@@ -90,12 +117,16 @@ def summary(method, backbone, run):
 
 
 def named(results, about):
-    """What `evaluate` found, with names and paths that mean something elsewhere."""
+    """What `evaluate` found, with names and paths that mean something elsewhere.
+
+    Its "made" says when, where and by which commands that was.
+    """
     if results is None:
         return None
     images = about.get("measured_on", {})
     try:
-        return {
+        told = {"made": results["made"]} if "made" in results else {}
+        return told | {
             public(images.get(data, data)): {
                 protocol: {
                     **found,
@@ -107,7 +138,7 @@ def named(results, about):
                 for protocol, found in protocols.items()
             }
             for data, protocols in results.items()
-            if data != "made"  # When, where, and by which command.
+            if data != "made"
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise _no_results(error) from None
@@ -125,6 +156,7 @@ def rows(results):
                 _interval(found["random"]),
             )
             for data, protocols in results.items()
+            if data != "made"
             for protocol, found in protocols.items()
         ]
     except (AttributeError, KeyError, TypeError) as error:

@@ -13,8 +13,10 @@ import pytest
 import tensorflow as tf
 
 from sslzoo import backbones
+from sslzoo.backbones import fold, nine
 from sslzoo.errors import BadInput, MissingExtra, UnknownName
-from sslzoo.zoo import artifacts
+from sslzoo.methods import split_brain
+from sslzoo.zoo import artifacts, export
 
 CONTRACT = {"size": 32, "smallest": 1, "fixed": False, "channels": 3}
 IMAGES = np.random.default_rng(0).random((3, 40, 33, 3)).astype("float32")
@@ -256,6 +258,75 @@ def test_what_is_not_folded_is_held_to_more(model, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.models, "load_model", load_model)
     with pytest.raises(BadInput, match="'keras'.*by 5.0e-05 .*where 1e-05 is allowed"):
         artifacts.write(model, tmp_path, CONTRACT, ("keras",))
+
+
+def test_what_is_served_is_held_to_the_folded_network(model, tmp_path, monkeypatch):
+    """Writing it changes no number: the tolerance is for folding alone."""
+    true = artifacts._served
+
+    def served(path):
+        run = true(path)
+        return lambda batch: {n: v * (1 + 5e-5) for n, v in run(batch).items()}
+
+    monkeypatch.setattr(artifacts, "_served", served)
+    with pytest.raises(BadInput, match="'saved_model'.*where 1e-05 is allowed"):
+        artifacts.write(model, tmp_path, CONTRACT)
+
+
+def split_brain_model():
+    halves = backbones.build("alexnet", form="split", geometry="small", width=1 / 48)
+    example = split_brain.example(17, 17)
+    method = split_brain.SplitBrain(halves, example, stride=8)
+    return shaken(method.deployable())
+
+
+def of_patches():
+    short = dict(width=1 / 32, units=(1, 1, 1, 1))
+    trunk = backbones.build("resnet50v2", stem="patch", **short)
+    return nine.nine(shaken(trunk), patch=16)
+
+
+KINDS = {
+    "split-brain": split_brain_model,
+    "alexnet": lambda: shaken(backbones.build("alexnet", width=1 / 16)),
+    "patches": of_patches,
+    "vgg16": lambda: shaken(backbones.build("vgg16", width=1 / 32)),
+    "vgg19bn": lambda: shaken(backbones.build("vgg19bn", width=1 / 32, image_size=32)),
+    "revnet50": lambda: shaken(
+        backbones.build("revnet50", width=1 / 16, units=(1, 1, 1, 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_model_is_served_with_its_numbers(kind, tmp_path):
+    model = KINDS[kind]()
+    contract = export.input_of(model, model.input_shape[1] or 64)
+    artifacts.write(model, tmp_path, contract)
+    served = tf.saved_model.load(str(tmp_path / "saved_model"))
+    images = artifacts.trials(contract)[1]
+    found, expected = served.features(images), artifacts.features(model, images)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        far = np.abs(found[name].numpy() - value).max() / np.abs(value).max()
+        assert far <= 1e-4, name  # Asked where it is folded.
+    assert np.ptp(expected["pooled"]) > 0
+
+
+@pytest.mark.slow
+def test_a_whole_resnet50_of_trained_numbers_is_served_as_it_is(tmp_path):
+    """Asked: 1e-5 of the scale as it is served, 1e-4 where it is folded."""
+    keras.utils.set_random_seed(0)
+    model = shaken(backbones.build("resnet50"))
+    contract = export.input_of(model, 224)
+    differences = artifacts.write(model, tmp_path, contract)
+    assert 0 < differences["folded"] <= 1e-4
+    light = fold.folded(model)
+    served = tf.saved_model.load(str(tmp_path / "saved_model"))
+    images = np.random.default_rng(0).random((2, 224, 224, 3)).astype("float32")
+    found = {name: value.numpy() for name, value in served.features(images).items()}
+    expected = artifacts.features(light, images)
+    assert artifacts.difference([expected], [found]) <= 1e-5
 
 
 def test_a_form_that_gives_other_features_is_refused(tmp_path):

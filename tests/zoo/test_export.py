@@ -1,6 +1,7 @@
 """A method into the registry: what lies there, and that it is what was trained."""
 
 import json
+import shlex
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import sslzoo
-from sslzoo import backbones
+from sslzoo import backbones, cli
 from sslzoo.augment import views
 from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName
 from sslzoo.methods import byol
@@ -151,7 +152,8 @@ def test_the_card_says_what_was_measured_and_how(entry, method):
 def test_no_path_of_this_machine_is_published(entry):
     assert entry.card.origin == (
         "sslzoo train byol_tiny_test 'data=npz:some data.npz#train' "
-        f"--workdir runs/{NAME}"
+        f"--workdir runs/{NAME}\n"
+        f"sslzoo export runs/{NAME} --name {NAME} --licence weights=MIT"
     )
     for name in ("card.json", "README.md"):
         assert "/home" not in (entry.path / name).read_text()
@@ -308,6 +310,43 @@ def test_the_ladders_rows_are_shown_in_place_of_the_quick_ones(tmp_path):
     assert "/a" not in (entry.path / "results.json").read_text()
     with pytest.raises(BadInput, match="not what `sslzoo evaluate"):
         make().export(NAME, registry=tmp_path, results={"knn": 0.3})
+
+
+def test_the_lines_that_make_it_again_are_on_the_card(tmp_path):
+    """Of every seed, of what measured them, and of the export: as they can be typed."""
+    seeds = [{**RUN, "knobs": {**RUN["knobs"], "seed": n}} for n in range(2)]
+    trained = {
+        f"runs/s{n}": runs.command(seed, f"runs/s{n}") for n, seed in enumerate(seeds)
+    }
+    measured = "sslzoo evaluate runs/s0 runs/s1 --seeds 2 --out 'my scores.json'"
+    made = {
+        "command": measured,
+        "runs": {path: {"command": line} for path, line in trained.items()},
+    }
+    entry = make().export(
+        NAME,
+        registry=tmp_path,
+        run=seeds[1],
+        results={**LADDER, "made": made},
+        default=True,
+        heads=False,
+        licences={"weights": "MIT"},
+    )
+    *first, last = lines = entry.card.origin.splitlines()
+    assert first == [*trained.values(), measured]
+    assert last == (
+        f"sslzoo export runs/s1 --name {NAME} --no-heads --default "
+        "--results 'my scores.json' --licence weights=MIT"
+    )
+    for line in lines:
+        cli.parser().parse_args(shlex.split(line)[1:])
+    kept = json.loads((entry.path / "results.json").read_text())
+    assert kept["made"] == made and runs.rows(kept) == entry.card.measured
+    elsewhere = runs.origin(RUN | {"recipe": "another"}, NAME, kept)
+    assert elsewhere.splitlines() == [
+        runs.command(RUN | {"recipe": "another"}, f"runs/{NAME}"),
+        f"sslzoo export runs/{NAME} --name {NAME}",
+    ]
 
 
 FIGURE = {

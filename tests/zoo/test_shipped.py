@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 from unittest import mock
@@ -20,7 +21,8 @@ import pytest
 import tensorflow as tf
 
 import sslzoo
-from sslzoo import disk, recipe
+from sslzoo import cli, disk, recipe
+from sslzoo.backbones import fold
 from sslzoo.data import sources
 from sslzoo.errors import SslzooError
 from sslzoo.evaluation import statistics
@@ -92,6 +94,13 @@ TRAINING = {  # What of a card is said by nothing else that lies beside it.
     "versions": {"keras": "3", "python": "3", "sslzoo": "0", "tensorflow": "2"},
 }
 
+DEFAULTS = {  # Of RECIPE.
+    **TRAINING["knobs"],
+    "data": "tfds:cifar10/train",
+    "test": "tfds:cifar10/test",
+    "epochs": 1,
+}
+
 
 def results():
     scores = {"trained": [0.39, 0.41], "random": [0.2, 0.21]}
@@ -101,7 +110,12 @@ def results():
         {"run": f"/tmp/runs/{i}", **{of: {"top1": scores[of][i]} for of in scores}}
         for i in range(2)
     ]
-    return {"cifar10": {"knn": found}}
+    made = {"command": "sslzoo evaluate runs/0 runs/1 --out scores.json", "runs": {}}
+    for i in range(2):
+        knobs = TRAINING["knobs"] | {"seed": i}
+        seed = {"recipe": TRAINING["recipe"], "knobs": knobs, "defaults": DEFAULTS}
+        made["runs"][f"runs/{i}"] = {"command": run.command(seed, f"runs/{i}")}
+    return {"cifar10": {"knn": found}, "made": made}
 
 
 @contextlib.contextmanager
@@ -198,6 +212,12 @@ def its_limits_are_said_in_sentences(folder):
     assert all(sentence.endswith(".") and " " in sentence for sentence in limits)
 
 
+def protocols(found):
+    """What was found by each protocol, of all images."""
+    by_data = [each for data, each in found.items() if data != "made"]
+    return [result for each in by_data for result in each.values()]
+
+
 def its_scores_are_its_results(folder):
     read = cards.card_of(folder)
     found = json.loads((folder / export.RESULTS).read_text())
@@ -209,8 +229,8 @@ def its_results_add_up(folder):
     """The figures of a protocol are those of its runs, on the images of the recipe."""
     plan, _ = planned(folder / "recipe.py", cards.card_of(folder).training)
     found = json.loads((folder / export.RESULTS).read_text())
-    assert set(found) <= set(plan.about()["measured_on"].values())
-    for result in (found[data][protocol] for data in found for protocol in found[data]):
+    assert set(found) - {"made"} <= set(plan.about()["measured_on"].values())
+    for result in protocols(found):
         for of in ("trained", "random"):
             values = [each[of]["top1"] for each in result["runs"]]
             expected = statistics.interval(values)
@@ -236,7 +256,10 @@ def it_says_what_export_says(folder):
     found = json.loads((folder / export.RESULTS).read_text())
     probe, method = next(iter(plan.probes.values())), plan.method()
     contract = export.input_of(method.deployable(), probe.size, probe.crop)
-    expected = export.facts(method, read.name, contract, made_by, found)
+    default = read.default  # Which whoever publishes chooses.
+    expected = export.facts(
+        method, read.name, contract, made_by, found, default=default
+    )
     for field, value in expected.items():
         assert getattr(read, field) == json.loads(json.dumps(value)), field
 
@@ -244,8 +267,16 @@ def it_says_what_export_says(folder):
 def it_says_how_it_was_made(folder):
     read = cards.card_of(folder)
     training, file = read.training, folder / "recipe.py"
+    lines = read.origin.splitlines()
     assert read.origin.startswith("sslzoo train ") and "/tmp" not in read.origin
     assert f"sslzoo train {training['recipe']} " in file.read_text()
+    verbs = [cli.parser().parse_args(shlex.split(line)[1:]) for line in lines]
+    *trained, measured, published = verbs
+    assert {each.recipe for each in trained} == {training["recipe"]}
+    assert measured.runs == [each.workdir for each in trained]
+    assert published.workdir in measured.runs and published.results == measured.out
+    assert published.name == read.name and published.no_heads
+    assert len(trained) == max(row["seeds"] for row in read.measured)
     _, made_by = planned(file, training)
     name = run.name_for(made_by)
     assert read.bare == name.partition(".")[0]
@@ -276,8 +307,8 @@ def it_answers_as_its_card_says(folder):
 
 def its_features_are_those_of_its_card(folder):
     model = sslzoo.load(str(folder), features_only=True)
-    there = {name: output.shape[-1] for name, output in model.output.items()}
-    assert there == {each["name"]: each["channels"] for each in model.card.features}
+    size = model.card.input["size"]
+    assert model.card.features == export.features_of(model, size)
     assert model.count_params() == model.card.backbone["parameters"]
 
 
@@ -292,6 +323,18 @@ def its_saved_model_differs_by_no_more_than_its_card_says(folder):
     far = artifacts.difference(expected, found)
     stated = model.card.differences["saved_model"]
     # Another processor rounds otherwise, but no more than this.
+    assert stated <= artifacts.LIMIT and far <= max(10 * stated, 1e-5)
+
+
+def its_folded_network_differs_by_no_more_than_its_card_says(folder):
+    model = sslzoo.load(str(folder), features_only=True)
+    light = fold.folded(keras.Model(model.input, model.output))
+    expected, found = (
+        [artifacts.features(run, b) for b in artifacts.trials(model.card.input)]
+        for run in (model, light)
+    )
+    far = artifacts.difference(expected, found)
+    stated = model.card.differences["folded"]
     assert stated <= artifacts.LIMIT and far <= max(10 * stated, 1e-5)
 
 
@@ -311,6 +354,7 @@ CHECKS = [
     it_answers_as_its_card_says,
     its_features_are_those_of_its_card,
     its_saved_model_differs_by_no_more_than_its_card_says,
+    its_folded_network_differs_by_no_more_than_its_card_says,
 ]
 
 
@@ -512,17 +556,17 @@ def other_results(change):
 
 
 def better_by_a_tenth(found):
-    for result in (found[data][protocol] for data in found for protocol in found[data]):
+    for result in protocols(found):
         result["trained"] = {**result["trained"], "mean": 0.5}
 
 
 def of_other_images(found):
-    (data,) = found
+    (data,) = set(found) - {"made"}
     found["ImageNet, validation"] = found.pop(data)
 
 
 def of_more_runs(found):
-    for result in (found[data][protocol] for data in found for protocol in found[data]):
+    for result in protocols(found):
         result["runs"] *= 2
 
 
@@ -567,6 +611,17 @@ def another_width(folder, _):
     features = cards.card_of(folder).features
     features[0]["channels"] = 99
     said(features=features)(folder, _)
+
+
+def another_stride(folder, _):
+    features = cards.card_of(folder).features
+    features[0]["stride"] = 7
+    said(features=features)(folder, _)
+
+
+def a_seed_untold(folder, _):
+    lines = cards.card_of(folder).origin.splitlines()
+    said(origin="\n".join(lines[1:]))(folder, _)
 
 
 def laid_out_otherwise(folder, _):
@@ -629,6 +684,7 @@ TAMPERED = [
         )
     ),
     (it_says_how_it_was_made, said(origin="by hand")),
+    (it_says_how_it_was_made, a_seed_untold),
     (it_says_how_it_was_made, trained_with(recipe="byol_tiny_imagenet")),
     (it_says_how_it_was_made, trained_with(data="f00d")),
     (it_says_how_it_was_made, trained_with(seconds=0)),
@@ -640,10 +696,15 @@ TAMPERED = [
     (it_answers_as_its_card_says, said(expected=[0.5] * 8)),
     (it_answers_as_its_card_says, other_weights),
     (its_features_are_those_of_its_card, another_width),
+    (its_features_are_those_of_its_card, another_stride),
     (its_saved_model_differs_by_no_more_than_its_card_says, other_saved_model),
     (
         its_saved_model_differs_by_no_more_than_its_card_says,
         said(differences={"saved_model": 0.1}),
+    ),
+    (
+        its_folded_network_differs_by_no_more_than_its_card_says,
+        said(differences={"folded": 0.1}),
     ),
 ]
 
