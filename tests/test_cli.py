@@ -4,6 +4,7 @@ import datetime
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -50,6 +51,13 @@ def test_a_mistyped_verb_is_named_with_its_neighbour(command):
 def test_each_verb_has_an_example_in_its_help(command, verb):
     code, out, _ = command(verb, "--help")
     assert code == 0 and f"Example: sslzoo {verb}" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("verb", cli.NAMES)
+def test_the_example_of_a_verb_is_a_line_that_it_takes(verb):
+    first, *words = shlex.split(cli.NAMES[verb].EXAMPLE.partition(" > ")[0])
+    assert first == "sslzoo" and words[0] == verb
+    cli.parser().parse_args(words)
 
 
 def test_a_run_can_be_trained_evaluated_and_gone_on_with(command, trained):

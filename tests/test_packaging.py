@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distributions
 
+import numpy as np
+import PIL.Image
 import pytest
 
 import sslzoo
@@ -251,3 +254,25 @@ def test_the_installed_command_knows_its_verbs_models_and_recipes(installed):
     told = installed("train", "byol_r50_folder", "epoch=1", "--workdir", "run")
     assert told.returncode == 1
     assert "no knob 'epoch'. Did you mean 'epochs'?" in told.stderr
+
+
+def test_what_the_installed_command_ships_is_loaded_and_answers(installed, tmp_path):
+    """In a folder of its own, of an installation, without network."""
+    image = tmp_path / "pictures" / "a.png"
+    image.parent.mkdir()
+    PIL.Image.new("RGB", (40, 40), "red").save(image)
+    told = installed("features", "byol_r18w16", image.parent, tmp_path / "red.npz")
+    assert told.returncode == 0, told.stderr
+    with np.load(tmp_path / "red.npz") as found:
+        assert found["vectors"].shape == (1, 128) and found["vectors"].std() > 0
+
+
+def test_no_test_is_skipped_for_what_the_extra_test_would_install(metadata):
+    """Such skips are for who tries one file; a whole run shall not pass by them."""
+    asked = re.findall(
+        r"^Requires-Dist: ([\w-]+).*extra == [\"']test[\"']$", metadata, re.M
+    )
+    assert {"pytest", "jax", "onnxruntime", "safetensors"} <= set(asked)
+    there = {each.name.lower().replace("_", "-") for each in distributions()}
+    missing = {name.lower().replace("_", "-") for name in asked} - there
+    assert not missing, "pip install 'sslzoo[test]'"

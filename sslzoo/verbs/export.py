@@ -20,6 +20,7 @@ def arguments(verb):
     verb.add_argument("--summary", default="", metavar="LINE", help="of its card")
     verb.add_argument(
         "--licence",
+        "--license",
         nargs="+",
         default=[],
         metavar="OF=NAME",

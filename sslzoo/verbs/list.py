@@ -11,7 +11,9 @@ def arguments(verb):
     verb.add_argument("filter", nargs="?", default="", help="a part of names, or *")
     verb.add_argument("--method", help="such as byol")
     verb.add_argument("--backbone", help="such as r50")
-    verb.add_argument("--license", help="of SPDX, such as 'CC-BY*'; or permissive")
+    verb.add_argument(
+        "--license", "--licence", help="of SPDX, such as 'CC-BY*'; or permissive"
+    )
     verb.add_argument("--registry", **common.REGISTRY)
 
 

@@ -31,8 +31,20 @@ def toy_task(n=128):
     return images, labels
 
 
-def classifier(layer):
-    model = keras.Sequential([layer, keras.layers.Dense(2)])
+def sequential(layer):
+    return keras.Sequential(
+        [keras.Input((None, None, 3)), layer, keras.layers.Dense(2)]
+    )
+
+
+def functional(layer):
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.RandomFlip("horizontal")(images)
+    return keras.Model(images, keras.layers.Dense(2)(layer(x)))
+
+
+def classifier(layer, build=sequential):
+    model = build(layer)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
     return model
@@ -54,10 +66,11 @@ def test_an_unknown_endpoint_is_refused(tiny):
         FeatureLayer(tiny, "blok1")
 
 
-def test_frozen_it_is_not_moved_by_training(tiny):
+@pytest.mark.parametrize("build", [functional, sequential])
+def test_frozen_it_is_not_moved_by_training(tiny, build):
     layer = FeatureLayer(tiny)
     images, labels = toy_task()
-    model = classifier(layer)
+    model = classifier(layer, build)
     before = layer.get_weights()
     model.fit(images, labels, epochs=4, batch_size=32, verbose=0)
     assert len(before) == 12 and len(model.trainable_weights) == 2
@@ -65,10 +78,11 @@ def test_frozen_it_is_not_moved_by_training(tiny):
         np.testing.assert_array_equal(old, new)
 
 
-def test_trainable_it_is_trained_end_to_end(tiny):
+@pytest.mark.parametrize("build", [functional, sequential])
+def test_trainable_it_is_trained_end_to_end(tiny, build):
     layer = FeatureLayer(tiny, trainable=True)
     images, labels = toy_task()
-    model = classifier(layer)
+    model = classifier(layer, build)
     before = layer.get_weights()
     model.fit(images, labels, epochs=8, batch_size=32, verbose=0)
     assert model.evaluate(images, labels, verbose=0)[1] > 0.9
@@ -120,16 +134,6 @@ def test_gradients_reach_the_images_through_a_frozen_layer(tiny):
         tape.watch(images)
         total = tf.reduce_sum(layer(images))
     assert np.abs(tape.gradient(total, images)).max() > 0
-
-
-def functional(layer):
-    images = keras.Input((16, 16, 3))
-    x = keras.layers.RandomFlip("horizontal")(images)
-    return keras.Model(images, keras.layers.Dense(2)(layer(x)))
-
-
-def sequential(layer):
-    return keras.Sequential([keras.Input((None, None, 3)), layer])
 
 
 @pytest.mark.parametrize("build", [functional, sequential])
