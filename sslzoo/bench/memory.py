@@ -8,6 +8,8 @@ from sslzoo import watch
 from sslzoo.bench import steps as network_steps
 from sslzoo.bench import timing
 
+# What is let go of goes back to the system at once, and is not counted any more.
+AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 CHILD = "import sys; from sslzoo.bench import memory; memory.{}(sys.argv[1])"
 
 
@@ -24,7 +26,8 @@ def memory(
 
     Plain backprop and, with `save_memory`, the same network without its maps in turn,
     each in processes of its own; the medians are told. What a first step on 32 pixels
-    takes for good, such as code, is not counted; gradients of weights are.
+    takes for good, such as code, is not counted; gradients of weights are. "kept" is
+    what there is of it between the two passes: the maps that lie there for the second.
 
     Args:
         units: how many times more of them each block has than a RevNet50.
@@ -38,14 +41,16 @@ def memory(
             watch.tell(turn * len(found) + done, turns * len(found))
             options = dict(units=counts, save_memory=kind == "saving")
             words = json.dumps({**work, "options": options, "steps": steps})
-            told.append(json.loads(timing.said(CHILD.format("one_step"), words)))
+            one = json.loads(timing.said(CHILD.format("one_step"), words))
+            maps = json.loads(timing.said(CHILD.format("kept"), words, **AT_ONCE))
+            told.append(one | maps)
     result = {
         f"{kind}_{what}": float(np.median([each[what] for each in told]))
         for kind, told in found.items()
         for what in told[0]
     }
     if save_memory:
-        for what in ("mebibytes", "seconds"):
+        for what in ("mebibytes", "seconds", "kept_mebibytes"):
             part = result[f"saving_{what}"] / result[f"plain_{what}"]
             result[f"part_of_plain_{what}"] = part
     return result
@@ -76,6 +81,32 @@ def one_step(words):
     most = timing.mebibytes("VmHWM") - before
     seconds = float(np.median(timing.times(action, said["steps"], skip=0)))
     print(json.dumps({"mebibytes": most, "seconds": seconds}))
+
+
+def kept(words):
+    """Prints, as JSON, what lies in memory after a forward pass for the backward."""
+    import tensorflow as tf
+
+    from sslzoo import backbones
+
+    said = json.loads(words)
+    model = backbones.build(said["backbone"], **said["options"])
+
+    def forward(side):
+        shape = (said["batch_size"], side, side, 3)
+        with tf.GradientTape() as tape:
+            images = tf.random.stateless_uniform(shape, (0, 1))
+            total = tf.reduce_sum(model(images, training=True)["pooled"])
+        total.numpy()
+        return tape
+
+    tape = forward(32)
+    del tape
+    before = timing.mebibytes("VmRSS")
+    tape = forward(said["image_size"])
+    most = timing.mebibytes("VmRSS") - before
+    del tape
+    print(json.dumps({"kept_mebibytes": most}))
 
 
 def hypercolumns(

@@ -1,6 +1,7 @@
 """Seconds, processes and memory: what the benches are made of."""
 
 import io
+import os
 import pathlib
 import subprocess
 import sys
@@ -36,10 +37,11 @@ def process(turns, code, *words):
     return float(np.median(times(lambda: said(code, *words), turns, skip=1)))
 
 
-def said(code, *words):
+def said(code, *words, **environment):
     """What a new process of Python printed."""
     command = [sys.executable, "-c", code, *words]
-    done = subprocess.run(command, capture_output=True, text=True)
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         raise BadInput(done.stderr.strip().splitlines()[-1])
     return done.stdout
