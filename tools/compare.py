@@ -4,8 +4,9 @@
 
 PEERS_PYTHON has what tools/peers/requirements.txt names; tools/peers/ says what each
 peer does. What is compared: views, views-device, step, step-bf16, forward (against
-keras.applications), forward-torch, forward-bf16, supervised, supervised-bf16, features,
-features-small, linear, cifar, cifar-bf16. Ratios are of the same minutes on the same
+keras.applications), forward-torch, forward-bf16, supervised, supervised-bf16,
+features, features-small, linear, cifar, cifar-bf16; and where there is a GPU,
+accelerator-jax and accelerator-torch. Ratios are of the same minutes on the same
 machine; seconds and images a second are not to be carried to another.
 """
 
@@ -48,6 +49,7 @@ def pairs(peers, data, photo):
     step = bench("step", "optimizer=sgd")  # As the peer.
     forward = bench("forward", "precision=float32")
     keras, torch = peer("forward", "keras")[1:], peer("forward", "torchvision")
+    gpu = [*torch, "--bf16", "--accelerator", "--batch=256", "--turns=20"]
     ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
     return {
         "views": ([*ONE_CORE, *bench("views", f"photo={photo}")], views),
@@ -81,6 +83,8 @@ def pairs(peers, data, photo):
         "features-small": loop(photo, **small),
         "cifar": (ours, cifar),
         "cifar-bf16": ([*ours, "precision=mixed_bfloat16"], cifar),
+        "accelerator-jax": ([sys.executable, f"{TOOLS}/elsewhere.py", "jax"], gpu),
+        "accelerator-torch": ([sys.executable, f"{TOOLS}/elsewhere.py", "torch"], gpu),
     }
 
 

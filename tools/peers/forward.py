@@ -1,10 +1,11 @@
 """Features by ResNet-50 of random images, by other libraries.
 
     python tools/peers/forward.py keras [--batch 32]
-    python tools/peers/forward.py torchvision [--bf16]
+    python tools/peers/forward.py torchvision [--bf16] [--accelerator]
 
 keras is keras.applications under tf.function, in our environment; torchvision, channels
-last, is in one of its own. Prints one line of JSON: the median, in images a second.
+last, is in one of its own; on a GPU it goes through torch.compile. Prints one line of
+JSON: the median, in images a second.
 """
 
 import timing
@@ -20,7 +21,7 @@ def keras_forward(batch, size):
     return lambda: run().numpy()
 
 
-def torchvision_forward(batch, size, bf16):
+def torchvision_forward(batch, size, bf16, accelerator):
     import torchvision_shim  # noqa: F401, before what imports torchvision.
 
     # isort: split
@@ -30,13 +31,19 @@ def torchvision_forward(batch, size, bf16):
     model = torchvision.models.resnet50().eval().to(memory_format=torch.channels_last)
     model.fc = torch.nn.Identity()
     images = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last)
+    device = "cuda" if accelerator else "cpu"
+    model, images = model.to(device), images.to(device)
+    if accelerator:
+        model = torch.compile(model)
 
     def run():
         with (
             torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=bf16),
+            torch.autocast(device, torch.bfloat16, enabled=bf16),
         ):
             model(images)
+        if accelerator:
+            torch.cuda.synchronize()
 
     return run
 
@@ -44,11 +51,13 @@ def torchvision_forward(batch, size, bf16):
 def main():
     parser = timing.parser(__doc__, batch=32, turns=9)
     parser.add_argument("library", choices=("keras", "torchvision"))
+    parser.add_argument("--accelerator", action="store_true", help="of torchvision")
     args = parser.parse_args()
     if args.library == "keras":
         run = keras_forward(args.batch, args.size)
     else:
-        run = torchvision_forward(args.batch, args.size, args.bf16)
+        how = args.bf16, args.accelerator
+        run = torchvision_forward(args.batch, args.size, *how)
     timing.report(run, args.batch, args.turns, warm=2)
 
 

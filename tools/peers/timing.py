@@ -15,11 +15,12 @@ def parser(doc, batch, turns):
     return parser
 
 
-def report(run, images, turns, warm=1):
+def report(run, images, turns, warm=1, **told):
     """Prints the median rate of `turns` calls of `run`, of `images` images each.
 
     Args:
         warm: calls before those, which count for nothing.
+        told: what else is printed.
     """
     seconds = []
     for _ in range(warm + turns):
@@ -27,4 +28,4 @@ def report(run, images, turns, warm=1):
         run()
         seconds.append(time.perf_counter() - start)
     rate = images / statistics.median(seconds[warm:])
-    print(json.dumps({"images_per_second": rate}))
+    print(json.dumps({"images_per_second": rate, **told}))
