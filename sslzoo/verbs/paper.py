@@ -28,6 +28,13 @@ def run(args):
 
     found = studies.load(args.study)
     out = args.out or os.path.join("docs", "studies", f"{found.name}.json")
+
+    def page():
+        if args.page:
+            with files.writing(args.page, ADVICE):
+                studies.write_page(found, studies.read(out), args.page)
+
+    page()  # One that is not there is not to be found out after hours.
     with (
         contextlib.closing(progress.Bar(quiet=args.json)) as bar,
         common.decoding(args) as count,
@@ -37,7 +44,5 @@ def run(args):
         try:
             told = studies.run(found, out, args.workdir, knobs, args.minutes, bar)
         finally:  # Also of a study that was interrupted.
-            if args.page:
-                with files.writing(args.page, ADVICE):
-                    studies.write_page(found, studies.read(out), args.page)
+            page()
     common.show(args, told, lambda told: print(studies.tables(found, told)))

@@ -240,6 +240,19 @@ def test_the_command_makes_a_study_and_its_page(command, tmp_path, monkeypatch):
     assert json.loads(command(*words, "--json")[1]).keys() == {"none"}
 
 
+def test_a_page_without_a_place_for_tables_is_found_out_at_once(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(study, "run", None)  # It is not come to.
+    words = ["paper", "colour", "--workdir", tmp_path, "--out", tmp_path / "x.json"]
+    code, _, said = command(*words, "--page", tmp_path / "gone.md")
+    assert code == 1 and "gone.md" in said and "Name the page" in said
+    (tmp_path / "plain.md").write_text("words")
+    code, _, said = command(*words, "--page", tmp_path / "plain.md")
+    assert code == 1 and "no place for tables" in said
+    assert not (tmp_path / "x.json").exists()
+
+
 def test_the_page_has_what_there_was_when_a_study_was_stopped(
     command, tmp_path, monkeypatch
 ):
