@@ -20,16 +20,19 @@ from sslzoo.errors import BadInput, UnknownName, nearest
 
 __all__ = ["BUILDERS", "build", "feature_info", "wrap"]
 
+
+def _family(name, build, depths):
+    """{"resnet18", ..: its function}, of a name with a place for the depth."""
+    return {name.format(depth): functools.partial(build, depth) for depth in depths}
+
+
 BUILDERS = {
     "tiny": tiny.tiny,
     "alexnet": alexnet.alexnet,
-    **{
-        f"resnet{depth}": functools.partial(resnet.resnet, depth)
-        for depth in resnet.UNITS
-    },
     "split": split.split,
-    "resnet50v2": functools.partial(resnet_v2.resnet_v2, 50),
-    "resnet101v2": functools.partial(resnet_slim.resnet_slim, 101),
+    **_family("resnet{}", resnet.resnet, resnet.UNITS),
+    **_family("resnet{}v2", resnet_v2.resnet_v2, resnet_v2.UNITS),
+    **_family("resnet{}slim", resnet_slim.resnet_slim, resnet_slim.UNITS),
     "revnet50": revnet.revnet,
     "vgg16": vgg.vgg16,
     "vgg19bn": vgg.vgg19bn,

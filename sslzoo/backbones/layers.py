@@ -442,6 +442,16 @@ def known_units(units):
         raise BadInput(f"units={units!r}: give four whole numbers, such as 3, 4, 6, 3.")
 
 
+def known_representation(size, multiple=1):
+    """Raises unless it is None, or a number of channels that is a multiple."""
+    whole = isinstance(size, numbers.Integral) and not isinstance(size, bool)
+    if size is not None and not (whole and size > 0 and size % multiple == 0):
+        raise BadInput(
+            f"representation={size!r}: give a "
+            + (f"multiple of {multiple}." if multiple > 1 else "whole number above 0.")
+        )
+
+
 def channels_of(number, width):
     """`number` of channels times `width`: a whole number, 1 or more."""
     real = isinstance(width, numbers.Real) and not isinstance(width, bool)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 import keras
 
 from sslzoo.backbones import layers
-from sslzoo.errors import BadInput
 
 UNITS = {  # units per group, and whether they are bottlenecks
     18: ((2, 2, 2, 2), False),
@@ -126,8 +125,7 @@ def resnet(
     counts = counts if units is None else units
     layers.known_units(counts)
     base = layers.channels_of(64, width)
-    if bottleneck and representation is not None and representation % 4:
-        raise BadInput(f"representation={representation}: give a multiple of 4.")
+    layers.known_representation(representation, 4 if bottleneck else 1)
 
     images = keras.Input((None, None, channels), name="images")
     x = layers.pixels(images, style.pixels)

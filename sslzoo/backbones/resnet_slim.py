@@ -1,4 +1,4 @@
-"""ResNet-101 v2 of slim, the trunk of the multi-task paper, which ends with block 3.
+"""ResNet v2 of slim; of 101 layers the trunk of the multi-task paper, to block 3.
 
     unit(x) = F(h) + shortcut,   h = relu(BN(x)),
     F = conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1 with bias,
@@ -13,9 +13,11 @@ out have no activation: what is put on them begins with BN and ReLU.
 
 import keras
 
-from sslzoo.backbones import layers
+from sslzoo.backbones import layers, resnet
 
-UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+UNITS = {
+    depth: counts for depth, (counts, bottleneck) in resnet.UNITS.items() if bottleneck
+}
 MOMENTUM, EPSILON = 0.997, 1e-5
 KERNEL = keras.initializers.VarianceScaling(2, "fan_in", "truncated_normal")
 

@@ -1,7 +1,8 @@
 """ResNet v2 (He et al., 2016), arXiv:1603.05027, as Revisiting's code builds it.
 
     unit(x) = F(h) + shortcut,   h = relu(BN(x)),
-    F = conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1,
+    F = conv1x1 - BN - ReLU - conv3x3 - BN - ReLU - conv1x1; of 18 and 34 layers
+    F = conv3x3 - BN - ReLU - conv3x3,
     shortcut = x, or a 1x1 convolution of h where the shape changes.
 
 The root is a convolution and a pool, with nothing between; after the last unit come
@@ -12,9 +13,8 @@ blocks are the sums themselves, before any activation.
 import keras
 
 from sslzoo.backbones import layers
-from sslzoo.errors import BadInput
+from sslzoo.backbones.resnet import UNITS
 
-UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
 MOMENTUM, EPSILON = 0.99, 1e-3  # TensorFlow 1's defaults: sheet, section 1.1.
 
 
@@ -33,7 +33,7 @@ def resnet_v2(
     """RGB in [0, 1] -> {"after_root", "block1" .. "block4", "pooled"}.
 
     Args:
-        depth: 50, 101, 152 or 200.
+        depth: 18, 34, 50, 101, 152 or 200.
         width: Revisiting's k is 4 * width.
         last_relu: False makes the paper's "(-)".
         stem: "imagenet"; "small", one 3x3 and no pool, for images of 32 to 64 pixels;
@@ -46,21 +46,22 @@ def resnet_v2(
         channels: of the images.
     """
     layers.known(depth, UNITS, "depth")
-    counts = UNITS[depth] if units is None else units
+    counts, bottleneck = UNITS[depth]
+    counts = counts if units is None else units
     layers.known_units(counts)
     base = layers.channels_of(64, width)
-    if representation is not None and representation % 4:
-        raise BadInput(f"representation={representation}: give a multiple of 4.")
+    layers.known_representation(representation, 4 if bottleneck else 1)
     images = keras.Input((None, None, channels), name="images")
     x = root(layers.pixels(images, pixels), base, stem)
     features = {"after_root": x}
     for block, count in enumerate(counts, start=1):
         stride = strides(stem)[block - 1]
         for index in range(count):
-            outputs = base * 2 ** (block + 1)
+            outputs = base * 2 ** (block - 1) * (4 if bottleneck else 1)
             if representation and (block, index) == (4, count - 1):
                 outputs = representation
-            x = unit(x, outputs, stride, residual, f"block{block}_{index}")
+            title = f"block{block}_{index}"
+            x = unit(x, outputs, stride, bottleneck, residual, title)
             stride = 1
         features[f"block{block}"] = x
     features["pooled"] = pooled(x, last_relu)
@@ -82,9 +83,12 @@ def strides(stem):
     return (1, 2, 2, 1 if stem == "patch" else 2)
 
 
-def unit(x, outputs, stride, residual, name):
+def unit(x, outputs, stride, bottleneck, residual, name):
     h = norm_relu(x, f"{name}_pre")
-    y = body(h, outputs, outputs // 4, stride, name)
+    if bottleneck:
+        y = body(h, outputs, outputs // 4, stride, name)
+    else:
+        y = basic_body(h, outputs, stride, name)
     if not residual:
         return y
     if stride > 1 or x.shape[-1] != outputs:
@@ -92,8 +96,14 @@ def unit(x, outputs, stride, residual, name):
     return keras.layers.Add(name=f"{name}_add")([y, x])
 
 
+def basic_body(h, outputs, stride, name):
+    """F of 18 and 34 layers, of what has been normalised already."""
+    y = conv(h, outputs, 3, stride, f"{name}_conv1")
+    return conv(norm_relu(y, f"{name}_1"), outputs, 3, 1, f"{name}_conv2")
+
+
 def body(h, outputs, inner, stride, name):
-    """F, of what has been normalised already."""
+    """F of a bottleneck, of what has been normalised already."""
     y = conv(h, inner, 1, 1, f"{name}_conv1")
     y = conv(norm_relu(y, f"{name}_1"), inner, 3, stride, f"{name}_conv2")
     return conv(norm_relu(y, f"{name}_2"), outputs, 1, 1, f"{name}_conv3")

@@ -53,6 +53,7 @@ def revnet(
         channels: of the images.
     """
     layers.known_units(units)
+    layers.known_representation(representation)
     inner = layers.channels_of(32, width)  # 8k: of the convolutions within F.
     images = keras.Input((None, None, channels), name="images")
     x = root(layers.pixels(images, pixels), 8 * inner, stem, save_memory)

@@ -69,11 +69,13 @@ def natural(name):
 def _units(ours, name):
     """The units in their order: block1_0, block1_1 ..."""
     found = [re.match(r"(block\d+_\d+)_pre_bn/gamma$", path) for path in ours]
-    if not any(found):
+    units = [hit[1] for hit in found if hit]
+    if not units or any(f"{unit}_conv3/kernel" not in ours for unit in units):
         raise BadInput(
-            f"The network {name!r} is no ResNet v2. Build one: build('resnet50v2')."
+            f"The network {name!r} is no ResNet v2 of bottlenecks. Build one: "
+            "build('resnet50v2')."
         )
-    return [hit[1] for hit in found if hit]
+    return units
 
 
 def _conv_orders(units, ours):

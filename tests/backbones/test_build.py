@@ -6,7 +6,7 @@ import pytest
 from sslzoo import backbones
 from sslzoo.errors import BadInput, UnknownName
 
-NAMES = ["tiny", "alexnet", "resnet18", "resnet50v2", "resnet101v2", "revnet50"]
+NAMES = ["tiny", "alexnet", "resnet18", "resnet50v2", "resnet101slim", "revnet50"]
 NAMES += ["vgg16", "vgg19bn", "split"]
 
 

@@ -6,7 +6,7 @@ from tests.backbones import plain
 
 
 def test_the_trunk_has_the_parameters_and_convolutions_of_the_sheet():
-    model = backbones.build("resnet101v2")
+    model = backbones.build("resnet101slim")
     trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert trained == pytest.approx(27.56e6, rel=1e-4)
     kernels = [w.path for w in model.weights if w.path.endswith("kernel")]
@@ -18,7 +18,7 @@ def test_the_trunk_has_the_parameters_and_convolutions_of_the_sheet():
 @pytest.mark.parametrize("output_stride, side", [(32, 3), (16, 5), (8, 9)])
 def test_a_plain_numpy_network_gives_the_same(output_stride, side):
     """Strides in the last unit of a block, or in their place rates in what follows."""
-    model = backbones.build("resnet101v2", width=1 / 32, output_stride=output_stride)
+    model = backbones.build("resnet101slim", width=1 / 32, output_stride=output_stride)
     w = plain.weights_of(model)
     image = np.random.default_rng(1).random((65, 65, 3))
 
@@ -59,7 +59,7 @@ def test_a_plain_numpy_network_gives_the_same(output_stride, side):
 
 def test_the_weights_serve_every_output_stride():
     coarse, fine = (
-        backbones.build("resnet101v2", width=1 / 32, output_stride=s) for s in (16, 8)
+        backbones.build("resnet101slim", width=1 / 32, output_stride=s) for s in (16, 8)
     )
     assert [w.shape for w in coarse.weights] == [w.shape for w in fine.weights]
     fine.set_weights(coarse.get_weights())
@@ -70,7 +70,7 @@ def test_the_weights_serve_every_output_stride():
 
 
 def test_block4_is_there_for_those_who_ask():
-    model = backbones.build("resnet101v2", width=1 / 16, blocks=4, unit_outputs=0)
+    model = backbones.build("resnet101slim", width=1 / 16, blocks=4, unit_outputs=0)
     assert list(model.output) == [
         "after_root",
         *(f"block{i}" for i in (1, 2, 3, 4)),
