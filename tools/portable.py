@@ -48,10 +48,14 @@ def main(words):
 
 def answers(names, folder, save):
     """{name: {feature: array}}, with weights that are saved there, or read."""
-    from keras import ops
+    from keras import initializers, ops
 
     from sslzoo import backbones
 
+    # What is drawn now is written over; JAX compiles each shape of it, for minutes.
+    drawing = "VarianceScaling", "TruncatedNormal", "RandomNormal"
+    for kind in (getattr(initializers, name) for name in drawing):
+        kind.__call__ = initializers.Zeros.__call__
     found = {}
     for name in names or backbones.BUILDERS:
         model = backbones.build(name, **SMALLEST.get(name, WIDTH))
