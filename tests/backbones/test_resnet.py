@@ -8,23 +8,6 @@ from sslzoo.errors import BadInput, UnknownName
 from tests.backbones import plain
 
 
-def test_resnet50_has_the_parameters_of_the_official_encoder():
-    model = backbones.build("resnet50")
-    kernels = sum(
-        int(np.prod(w.shape))
-        for w in model.weights
-        if "conv" in w.path and "kernel" in w.path
-    )
-    assert kernels == 23_454_912  # sheet, section 1.5
-    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 23_508_032
-
-
-def test_width_scales_every_layer_the_stem_too():
-    model = backbones.build("resnet50", width=2)
-    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 93_907_072
-    assert model.output["pooled"].shape[-1] == 4096
-
-
 @pytest.mark.parametrize("depth, units", [(18, 8), (34, 16), (50, 16)])
 def test_depth_counts_its_units(depth, units):
     model = resnet.resnet(depth, width=0.125)
@@ -113,16 +96,7 @@ def test_a_plain_numpy_network_gives_the_same(depth, style):
         np.testing.assert_allclose(ours[name][0] / scale, value / scale, atol=2e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "depth, width, count", [(200, 1, 62_624_832), (200, 2, 250_128_512)]
-)
-def test_deep_ones_have_the_parameters_of_the_sheet(depth, width, count):
-    model = backbones.build(f"resnet{depth}", width=width)
-    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
-
-
-@pytest.mark.parametrize("depth, convolutions", [(50, 53), (101, 104)])
+@pytest.mark.parametrize("depth, convolutions", [(50, 53), (101, 104), (152, 155)])
 def test_depth_counts_its_convolutions(depth, convolutions):
     model = backbones.build(f"resnet{depth}", width=1 / 32)
     kernels = [w for w in model.weights if w.path.endswith("kernel")]
