@@ -78,7 +78,7 @@ class Form:
     norm: str  # of `NORMS`
     dropout: float  # behind fc6 and fc7
     pixels: str  # a kind of `layers.PIXELS` or `layers.LAB`
-    start: str  # the initial weights: "gaussian" or "fan_in"
+    start: str  # the initial weights: "gaussian" or "xavier"
     width: float = 1.0
     momentum: float = 0.999  # of batch normalisation
     data_lab: bool = False  # a scale and a shift of each colour, as weights
@@ -97,7 +97,7 @@ FORMS = {
         "grouped", "fixed", "none", 0, "lab_caffe", "gaussian", data_lab=True
     ),
     # Larsson's colour proxy; his files with batch normalisation by norm="bn".
-    "larsson": Form("grouped", "same", "lrn", 0.5, "gray", "fan_in"),
+    "larsson": Form("grouped", "same", "lrn", 0.5, "gray", "xavier"),
 }
 
 
@@ -236,11 +236,10 @@ def start(form, name):
     """The initial kernel and bias.
 
     "gaussian" is Krizhevsky's section 5, with the 0.005 of Caffe for fc6 and fc7;
-    "fan_in" what Larsson's code gives to layers without weights.
+    "xavier" Caffe's, of which Larsson's networks learn colours (sheet, section 3).
     """
-    if form.start == "fan_in":
-        kernel = keras.initializers.VarianceScaling(2, "fan_in", "truncated_normal")
-        return dict(kernel=kernel, bias_initializer="zeros")
+    if form.start == "xavier":
+        return dict(kernel=layers.XAVIER, bias_initializer="zeros")
     spread = 0.005 if name in ("fc6", "fc7") else 0.01
     return dict(
         kernel=keras.initializers.RandomNormal(stddev=spread),

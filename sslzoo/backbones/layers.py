@@ -418,6 +418,10 @@ def max_pool(x, padding="same", *, name, size=3, stride=2):
     return keras.layers.MaxPooling2D(size, stride, padding=padding, name=name)(x)
 
 
+# Caffe's "xavier" looks at what comes in alone, unlike Glorot's.
+XAVIER = keras.initializers.VarianceScaling(1, "fan_in", "uniform")
+
+
 def haiku_kernel(fan_in):
     """Truncated normal of std 1/sqrt(fan in) *before* truncation, as Haiku draws it.
 

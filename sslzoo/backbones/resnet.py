@@ -69,7 +69,7 @@ STYLES = {
         "same",
         "gray",
         "identity",
-        _scaled(2, "fan_in"),
+        layers.XAVIER,
         momentum=0.999,
         stride_on="1x1",
     ),

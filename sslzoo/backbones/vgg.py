@@ -16,7 +16,6 @@ from sslzoo.errors import BadInput
 WIDTHS = (64, 128, 256, 512, 512)
 CONVS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # per block
 WIDE = 4096  # of fc6 and fc7
-XAVIER = keras.initializers.VarianceScaling(1, "fan_in", "uniform")  # Caffe's
 
 
 def vgg16(
@@ -52,7 +51,13 @@ def vgg16(
 
     def layer(x, filters, size, name, padding="same"):
         x = layers.conv(
-            x, filters, size, name=name, kernel=XAVIER, padding=padding, bias=True
+            x,
+            filters,
+            size,
+            name=name,
+            kernel=layers.XAVIER,
+            padding=padding,
+            bias=True,
         )
         if norm:
             title = f"{name}_bn"

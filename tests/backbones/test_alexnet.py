@@ -470,21 +470,6 @@ def test_only_in_training_fc6_and_fc7_are_dropped():
     assert 0.3 < kept.sum() / (quiet > 0).sum() < 0.7
 
 
-def test_initial_weights_are_those_of_the_papers():
-    net = backbones.build("alexnet", width=1 / 4)
-    for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"):
-        kernel, bias = net.get_layer(name).get_weights()
-        spread = 0.005 if name.startswith("fc") else 0.01
-        assert abs(kernel.std() / spread - 1) < 0.05
-        assert set(bias) == {0.0 if name in ("conv1", "conv3") else 1.0}
-    kernel, bias = sized_down("larsson").get_layer("conv4").get_weights()
-    assert abs(kernel.std() / math.sqrt(2 / (9 * 48)) - 1) < 0.05 and not bias.any()
-
-
-def sized_down(form):
-    return backbones.build("alexnet", form=form, width=1 / 4)
-
-
 ELSEWHERE = """
 import sys
 import keras, numpy as np

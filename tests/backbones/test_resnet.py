@@ -118,29 +118,12 @@ def test_the_size_of_the_representation_need_not_follow_the_width():
         backbones.build("resnet50", representation=30)
 
 
-@pytest.mark.parametrize("style", AS_IN)
-def test_the_constants_of_batch_norm_are_those_of_the_code(style):
-    """Sheets: byol 1.5, revisiting 1.1, color_proxy 1.5."""
-    model = backbones.build("resnet18", width=1 / 16, style=style)
-    momentum = {"revisiting": 0.99, "caffe": 0.999}.get(style, 0.9)
-    norms = [la for la in model.layers if "_bn" in la.name]
-    assert {(n.momentum, n.epsilon) for n in norms} == {(momentum, AS_IN[style][5])}
-    last = [n for n in norms if n.name.endswith("_2_bn")]
-    assert [bool(np.any(n.gamma)) for n in last] == [style != "simclr"] * len(last)
-
-
 def test_it_can_be_saved_and_read_back(tmp_path):
     model = backbones.build("resnet18", width=0.125, stem="small")
     images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")
     model.save(tmp_path / "net.keras")
     again = keras.models.load_model(tmp_path / "net.keras")
     np.testing.assert_array_equal(again(images)["pooled"], model(images)["pooled"])
-
-
-def test_the_last_scale_can_start_at_zero():
-    model = backbones.build("resnet50", width=0.0625, zero_last=True)
-    last = [w for w in model.weights if w.path.endswith("_3_bn/gamma")]
-    assert len(last) == 16 and not any(np.asarray(w).any() for w in last)
 
 
 def test_wrong_options_are_named():
