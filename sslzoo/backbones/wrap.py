@@ -47,7 +47,9 @@ def wrap(model, features=None, pixels=None, name=None):
     given = _chosen(model, found, features) if features else _given(twin)
     _check(model, given)
 
-    if pixels is None:
+    if pixels is None and _is_backbone(model):
+        pixels = "unit"  # It knows what to make of them, also under a name of theirs.
+    elif pixels is None:
         theirs = (k for names, k in THEIRS.items() if re.fullmatch(names, model.name))
         pixels = next(theirs, "unit")
     images = keras.Input(twin.inputs[0].shape[1:], name="images")

@@ -90,6 +90,15 @@ def test_any_layers_can_be_features():
     assert wrapped.output["pooled"].shape == (None, 2048)
 
 
+def test_a_backbone_whose_layers_are_chosen_is_shown_what_it_was_shown():
+    """Its name is that of an application, whose pixels are others."""
+    model, images = backbones.build("resnet50", width=1 / 16), pictures(1, 32, 32, 3)
+    wrapped = backbones.wrap(model, {"early": "block1_2_relu"})
+    np.testing.assert_allclose(
+        wrapped(images)["early"], model(images)["block1"], rtol=1e-5, atol=1e-6
+    )
+
+
 def test_a_model_of_your_own_shares_its_layers():
     model, images = own(), pictures(2, 20, 24, 3)
     wrapped = backbones.wrap(model, {"first": "first", "last": "second"})
