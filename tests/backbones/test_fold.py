@@ -277,6 +277,34 @@ def test_every_stage_of_a_backbone_is_the_same(exact, name, options, size):
     assert Affine not in left and BatchNorm not in left
 
 
+SMALL = dict(width=1 / 16)
+NORM_FIRST = {  # The units: each begins with a normalisation; one more is at the end.
+    "resnet18v2": ("resnet18v2", {}, 8),
+    "resnet50v2 (-)": ("resnet50v2", dict(last_relu=False), 16),
+    "resnet50slim": ("resnet50slim", dict(blocks=4, output_stride=8), 16),
+    "revnet50": ("revnet50", {}, 16),
+    "revnet50 (-)": ("revnet50", dict(last_relu=False), 16),
+}
+
+
+@pytest.mark.parametrize("name, options, units", NORM_FIRST.values(), ids=NORM_FIRST)
+def test_where_normalisation_comes_first_that_of_each_unit_is_a_line(
+    exact, name, options, units
+):
+    """Those behind a convolution are gone, and every stage is the same."""
+    model = backbones.build(name, **SMALL, **options)
+    same(model, pictures(2, 33, 38, 3))
+    left = [type(layer) for layer in folded(model)._flatten_layers()]
+    assert left.count(Affine) == units + 1 and BatchNorm not in left
+
+
+@pytest.mark.parametrize("name, options, units", NORM_FIRST.values(), ids=NORM_FIRST)
+def test_so_it_is_in_single_precision(name, options, units):
+    """As promised: 1e-4 of the largest of each feature."""
+    model = backbones.build(name, **SMALL, **options)
+    same(model, pictures(2, 32, 32, 3, dtype="float32"), tolerance=1e-4)
+
+
 def test_in_single_precision_it_differs_by_its_rounding():
     """1e-4 of the largest feature is promised; what is found is about 1e-6."""
     model = backbones.build("resnet18", width=0.25, stem="small")
