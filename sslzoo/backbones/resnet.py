@@ -86,6 +86,7 @@ def resnet(
     residual=True,
     representation=None,
     units=None,
+    unit_outputs=False,
     pixels=None,
     channels=3,
     name=None,
@@ -110,6 +111,9 @@ def resnet(
         representation: the size of "pooled", where it shall not follow the width: the
             channels of the last unit (Revisiting, section 4.6).
         units: of each of the four groups, where not as the depth has them.
+        unit_outputs: True makes a feature of every unit too, "block1_0" and on, and of
+            what goes into the root's pool, "root": the colour proxy's hypercolumn is
+            made of some of these.
         pixels: what the network is shown, of `layers.PIXELS`, where not as the style.
         channels: of the images.
     """
@@ -132,9 +136,10 @@ def resnet(
     size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (7, 1)}[stem]
     x = conv(style, x, base, size, stride, "root_conv")
     x = norm_relu(style, x, "root")
+    features = {"root": x} if unit_outputs else {}
     if stem != "small":
         x = layers.max_pool(x, style.pool_padding, name="root_pool")
-    features = {"after_root": x}
+    features["after_root"] = x
 
     unit = bottleneck_unit if bottleneck else basic_unit
     for group, count in enumerate(counts, start=1):
@@ -143,11 +148,14 @@ def resnet(
             outputs = base * 2 ** (group - 1) * (4 if bottleneck else 1)
             if representation and (group, index) == (4, count - 1):
                 outputs = representation
-            y = unit(style, x, outputs, stride, f"block{group}_{index}")
+            title = f"block{group}_{index}"
+            y = unit(style, x, outputs, stride, title)
             if residual:
                 project = index == 0 and style.shortcut == "projection"
-                y = joined(style, x, y, stride, project, f"block{group}_{index}")
-            x = keras.layers.ReLU(name=f"block{group}_{index}_relu")(y)
+                y = joined(style, x, y, stride, project, title)
+            x = keras.layers.ReLU(name=f"{title}_relu")(y)
+            if unit_outputs:
+                features[title] = x
             stride = 1
         features[f"block{group}"] = x
     features["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(x)

@@ -42,6 +42,13 @@ HYPERCOLUMNS = {  # {feature: stride}; "data" is the gray image itself.
         for i in range(1, count + 1)
     }
     | {"fc6": 32, "fc7": 32},
+    # Of unit_outputs=True, for tasks: it learned colours without. In Caffe's names
+    # conv1, res2a .. c, res3b1, 4 and 7, res4b5, 10 .. 35, res5c.
+    "resnet152": {"root": 2}
+    | {f"block1_{i}": 4 for i in range(3)}
+    | {f"block2_{i}": 8 for i in (1, 4, 7)}
+    | {f"block3_{i}": 16 for i in range(5, 36, 5)}
+    | {"block4_2": 32},
 }
 GRAY_MEAN = 0.4488  # What the authors take from gray before the network sees it.
 COLOURLESS = 2 / 255  # Of chroma: less is what rounding leaves of gray.

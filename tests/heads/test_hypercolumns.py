@@ -12,6 +12,7 @@ from sslzoo import backbones
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.heads.fov import with_fov
 from sslzoo.heads.hypercolumns import Hypercolumns
+from sslzoo.methods import colorization
 
 SHAPES = {"fine": (2, 12, 8, 3), "middle": (2, 6, 4, 5), "top": (2, 1, 1, 2)}
 STRIDES = {"fine": 2, "middle": 4, "top": 32}
@@ -151,12 +152,46 @@ def test_in_a_model_of_any_size_it_is_read_back(tmp_path):
         np.testing.assert_array_equal(ours[kind], theirs[kind])
 
 
-def test_over_vgg16_it_has_the_dims_of_the_paper():
-    """12,417 of full width; symbolically, of a sixteenth: 1 + 12,416 / 16."""
-    backbone = backbones.build("vgg16", width=1 / 16)
-    strides = {i["name"]: i["stride"] for i in backbones.feature_info(backbone)}
-    dense = Hypercolumns(strides)(backbone.output)
-    assert dense.shape[-1] == 1 + (12_417 - 1) // 16
+LARSSONS = {"vgg16": {}, "alexnet": dict(form="larsson")}
+LARSSONS["resnet152"] = dict(style="caffe", unit_outputs=True)
+
+
+@pytest.mark.parametrize(
+    "name, dims", [("alexnet", 9569), ("vgg16", 12_417), ("resnet152", 11_584)]
+)
+def test_over_larssons_networks_it_has_the_dims_of_the_sheet(name, dims):
+    """Sheet color_proxy, 1.3 to 1.6: of full width, of shapes alone; with "+FoV"."""
+    strides = colorization.HYPERCOLUMNS[name]
+    with keras.StatelessScope(initialize_variables=False):
+        backbone = backbones.build(name, **LARSSONS[name])
+        wide = with_fov(backbone)
+    found = {i["name"]: i["stride"] for i in backbones.feature_info(wide)}
+    taken = {**strides, "conv8_1": 64, "conv9_1": 128}
+    assert {k: found.get(k, 1) for k in taken} == taken
+    images = {"data": (8, 352, 352, 1)}  # In gray, which VGG-16 has as a feature too.
+    shapes = {**images, **wide.compute_output_shape((8, 352, 352, 3))}
+    sparse = Hypercolumns(strides).compute_output_shape(shapes, (8, 128, 2))
+    assert sparse == (8, 128, dims)
+    dense = Hypercolumns(taken, spacing=4).compute_output_shape(shapes)
+    assert dense == (8, 88, 88, dims + 2 * 1024)
+
+
+def test_every_unit_of_a_resnet_can_be_a_feature():
+    options = dict(width=1 / 16, style="caffe")
+    plain, told = (
+        backbones.build("resnet18", **options, unit_outputs=told)
+        for told in (False, True)
+    )
+    told.set_weights(plain.get_weights())
+    images = np.random.default_rng(0).random((1, 64, 64, 3), "float32")
+    ours, theirs = plain(images), told(images)
+    assert len(theirs) == len(ours) + 1 + 8
+    for name, value in ours.items():
+        np.testing.assert_array_equal(theirs[name], value)
+    for block in (1, 2, 3, 4):
+        unit = theirs[f"block{block}_1"]
+        np.testing.assert_array_equal(unit, theirs[f"block{block}"])
+    assert theirs["root"].shape == (1, 32, 32, 4)
 
 
 def test_a_wider_view_is_two_blocks_more():
