@@ -36,8 +36,14 @@ def copied(model):
 
 
 def row(model):
-    """Its layers, each called once, on what the one before gives: no input layer."""
+    """Its layers, each called once, on what the one before gives: no input layer.
+
+    What a layer gives may also go into an output by a layer without weights, as
+    AlexNet's pool5 goes into its mean: that follows, and is no part of the row.
+    """
     first, *layers = model.layers
+    aside = _aside(layers)
+    layers = [layer for layer in layers if layer not in aside]
     before, weighted = first.output, False
     for layer in layers:
         if layer.input is not before:
@@ -57,6 +63,18 @@ def row(model):
     if not weighted:
         raise BadInput(f"{model.name} has no convolution and no dense layer.")
     return layers
+
+
+def _aside(layers):
+    """Layers without weights whose output no layer takes, where another goes on."""
+    inputs = [id(x) for layer in layers for x in keras.tree.flatten(layer.input)]
+    return [
+        layer
+        for layer in layers
+        if isinstance(layer, PLAIN)
+        and id(layer.output) not in inputs
+        and inputs.count(id(layer.input)) > 1
+    ]
 
 
 def is_homogeneous(layer):
