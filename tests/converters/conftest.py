@@ -12,6 +12,13 @@ def photos():
     return np.stack([image[:96, :64] for image in images]).astype("float32") / 255
 
 
+@pytest.fixture
+def models(tmp_path):
+    """A registry, still empty."""
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
 @pytest.fixture(name="random_like")
 def _random_like():
     return random_like()

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from sslzoo import backbones
-from sslzoo.backbones import resnet
 from sslzoo.converters import deepmind_byol
+from tests.converters import haiku_nets
 
 WIDTH = 1 / 16
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -37,26 +37,6 @@ for _state in (_ByolExperimentState, ScaleByLarsState, AddWeightDecayState):
     _state.__module__ = "byol.nobody_has_this"
 
 
-def haiku_network(depth):
-    """Haiku's own network, its logits an identity: images -> pooled features."""
-    units, bottleneck = resnet.UNITS[depth]
-    outputs = [int(c * WIDTH) * (4 if bottleneck else 1) for c in (64, 128, 256, 512)]
-
-    def forward(images, is_training=False):
-        network = hk.nets.ResNet(
-            units,
-            outputs[-1],
-            bottleneck=bottleneck,
-            channels_per_group=outputs,
-            use_projection=(True,) * 4,  # As BYOL has it, also of basic units.
-            initial_conv_config={"output_channels": int(64 * WIDTH)},
-            name=f"res_net{depth}",
-        )
-        return network(images, is_training)
-
-    return hk.without_apply_rng(hk.transform_with_state(forward)), outputs[-1]
-
-
 def head(name, inputs):
     """Shapes of a projector or predictor: sheet, section 2.3."""
     width = 12
@@ -72,36 +52,12 @@ def head(name, inputs):
 
 def published(depth, random_like):
     """What the file holds, and Haiku's network of it: images -> pooled features."""
-    network, outputs = haiku_network(depth)
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
-    params, state = jax.eval_shape(
-        lambda key, image: network.init(key, image, is_training=True),
-        jax.random.PRNGKey(0),
-        image,
-    )
-
-    def filled(tree):
-        return {
-            module: {n: random_like(f"{module}/{n}", v.shape) for n, v in d.items()}
-            for module, d in tree.items()
-        }
-
-    params, state = filled(params), filled(state)
-    for module, values in state.items():
-        values["counter"] = np.array(1000, np.int32)
-        if "var_ema" in module:
-            values["average"] = 0.5 + abs(values["average"])
-        # They are one in the published files; here they tell which is read.
-        values["hidden"] = values["average"] + 1
+    network, outputs = haiku_nets.network(depth, WIDTH)
+    params, state = haiku_nets.drawn(network, outputs, random_like)
     logits = f"res_net{depth}/~/logits"
-    params[logits] = {
-        "w": np.eye(outputs, dtype="f4"),
-        "b": np.zeros(outputs, "f4"),
-    }
 
     def theirs(images):
-        images = ((images - MEAN) / STD).astype("float32")
-        return jax.jit(network.apply)(params, state, images)[0]
+        return haiku_nets.features(network, params, state, (images - MEAN) / STD)
 
     weights = {k: v for k, v in params.items() if k != logits}
     weights["classifier"] = {

@@ -1,5 +1,6 @@
-"""Against the network in plain ops of TF1, in checkpoints with the authors' names."""
+"""Against networks of Haiku and of plain ops of TF1, in files named as the authors'."""
 
+import functools
 import importlib.util
 import pathlib
 import re
@@ -11,6 +12,7 @@ import pytest
 from sslzoo import backbones
 from sslzoo.converters import google_simclr
 from sslzoo.errors import BadInput
+from tests.converters import haiku_nets
 
 spec = importlib.util.spec_from_file_location(
     "graph", pathlib.Path(__file__).with_name("graph.py")
@@ -91,6 +93,54 @@ def r50(written, photos):
 
 def network(depth=50, width=STEM / 64, **options):
     return backbones.build(f"resnet{depth}", width=width, style="simclr", **options)
+
+
+@pytest.fixture
+def of_haiku(tmp_path, random_like):
+    """(depth) -> a checkpoint with the weights of Haiku's network, and that network."""
+
+    def make(depth):
+        net, outputs = haiku_nets.network(depth, STEM / 64)
+        params, state = haiku_nets.drawn(net, outputs, random_like)
+        root = f"res_net{depth}/~/initial"
+        layers = [(f"{root}_conv", f"{root}_batchnorm")]
+        for unit, (_, place) in haiku_nets.units(depth):
+            parts = ["0", "1", "2"] if place else ["shortcut", "0", "1", "2"]
+            for part in parts:
+                ends = [f"conv_{part}", f"batchnorm_{part}"]
+                if part == "shortcut":
+                    ends = ["shortcut_conv", "shortcut_batchnorm"]
+                layers.append(tuple(f"{unit}/{end}" for end in ends))
+        with graph.session() as opened:
+            make = graph.Graph(name, 1e-5)
+            for number, (conv, norm) in enumerate(layers):
+                make.variable(f"{name('conv2d', number)}/kernel", params[conv]["w"])
+                for part, array in haiku_nets.norm(params, state, norm).items():
+                    make.variable(
+                        f"{name('batch_normalization', number)}/{part}", array
+                    )
+            others(make)
+            opened.run(tf1.global_variables_initializer())
+            graph.save(opened, tmp_path / "model.ckpt-7")
+        answer = functools.partial(haiku_nets.features, net, params, state)
+        return tmp_path / "model.ckpt-7", answer
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "card, depth",
+    [
+        ("simclr_r50", 50),
+        pytest.param("simclrv2_r101.in1k_google", 101, marks=pytest.mark.slow),
+    ],
+)
+def test_a_checkpoint_gives_the_features_of_haiku(card, depth, of_haiku, same, models):
+    """SimCLR pads on both sides, Haiku as "SAME": of odd sides that is the same."""
+    prefix, theirs = of_haiku(depth)
+    model = haiku_nets.loaded(card, prefix, models, width=STEM / 64)
+    images = haiku_nets.odd()
+    same(model(images), theirs(images))
 
 
 def test_every_stage_is_that_of_the_network_in_plain_ops(r50, photos, same):

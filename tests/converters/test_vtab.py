@@ -1,16 +1,18 @@
-"""Against ResNet v2 in plain ops of TF1, under names that codes may have given it."""
+"""Against ResNets v2 of Haiku and of plain ops of TF1, under names codes may give."""
 
 import functools
 import importlib.util
 import logging
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
 from sslzoo import backbones
 from sslzoo.converters import vtab
 from sslzoo.errors import BadInput
+from tests.converters import haiku_nets
 
 spec = importlib.util.spec_from_file_location(
     "graph", pathlib.Path(__file__).with_name("graph.py")
@@ -111,6 +113,61 @@ def written(tmp_path_factory, photos):
 
 def network(name="resnet50v2", **options):
     return backbones.build(name, **{"width": STEM / 64, **options})
+
+
+@pytest.fixture
+def of_haiku(tmp_path, random_like):
+    """The folder of a module with the weights of Haiku's v2, and that network."""
+    net, outputs = haiku_nets.network(
+        50, STEM / 64, resnet_v2=True, bn_config={"eps": 1e-3}
+    )
+    params, state = haiku_nets.drawn(net, outputs, random_like)
+    root = "res_net50/~"
+    # Haiku's pool pads with nothing, Revisiting's with zeros: the same of what is not
+    # negative. The zeros are seen by test_the_root_is_that_of_keras_applications.
+    params[f"{root}/initial_conv"]["w"] = abs(params[f"{root}/initial_conv"]["w"])
+    with graph.session() as opened:
+        make = Named(by_number)
+
+        def kernel(module, *place):
+            name = make.at(*place).scope("conv2d")
+            make.variable(f"{name}/kernel", params[module]["w"])
+
+        def norm(module, *place):
+            name = make.at(*place).scope("batch_normalization")
+            for part, array in haiku_nets.norm(params, state, module).items():
+                make.variable(f"{name}/{part}", array)
+
+        kernel(f"{root}/initial_conv", None, "root")
+        for unit, (group, index) in haiku_nets.units(50):
+            if index == 0:
+                kernel(f"{unit}/shortcut_conv", (group + 1, index), "shortcut")
+            for part in range(3):
+                norm(f"{unit}/batchnorm_{part}", (group + 1, index), part)
+                kernel(f"{unit}/conv_{part}", (group + 1, index), part)
+        norm(f"{root}/final_batchnorm", None, "last")
+        opened.run(tf1.global_variables_initializer())
+        graph.save(opened, tmp_path / "module" / "variables" / "variables")
+    answer = functools.partial(haiku_nets.features, net, params, state)
+    return tmp_path / "module", answer
+
+
+def test_a_module_gives_the_features_of_haiku(of_haiku, same, models):
+    """Revisiting pads on both sides, Haiku as "SAME": of odd sides that is the same."""
+    folder, theirs = of_haiku
+    model = haiku_nets.loaded("rotation_r50v2", folder, models, width=STEM / 64)
+    images = 0.5 + haiku_nets.odd() / 2  # Shown as 2 x - 1, they are not negative.
+    same(model(images), theirs(2 * images - 1))
+
+
+def test_the_root_is_that_of_keras_applications(photos, same):
+    """Which pads with zeros before the pool, too."""
+    theirs = keras.applications.ResNet50V2(weights=None, include_top=False)
+    ours = backbones.build("resnet50v2", units=(1, 1, 1, 1))
+    theirs.get_layer("conv1_conv").kernel.assign(ours.get_layer("root_conv").kernel)
+    root = keras.Model(theirs.input, theirs.get_layer("pool1_pool").output)
+    expected = root(keras.applications.resnet_v2.preprocess_input(255 * photos))
+    same(ours(photos)["after_root"], expected)
 
 
 @pytest.mark.parametrize(
