@@ -26,9 +26,9 @@ def wrap(model, features=None, pixels=None, name=None):
         model: functional or sequential, of images `[n, h, w, channels]`.
         features: {name of a feature: name of the layer that gives it}, of maps
             `[n, h, w, c]` and vectors `[n, d]`. Without, the levels of a keras-hub
-            pyramid, or what the model gives. "pooled" is the one of this name, else
-            the last: the mean over all places of a map, over all tokens of
-            `[n, tokens, d]`.
+            pyramid and, as "pooled", what the model ends in; or what the model gives.
+            "pooled" is the one of this name, else the last: the mean over all places
+            of a map, over all tokens of `[n, tokens, d]`.
         pixels: what the model was trained on, of `layers.PIXELS`. Without, a name of
             keras.applications tells it; any other model is shown [0, 1].
     """
@@ -42,7 +42,7 @@ def wrap(model, features=None, pixels=None, name=None):
             "[n, height, width, channels]."
         )
     if features is None and hasattr(model, "pyramid_outputs"):
-        shown = keras.Model(model.inputs[0], model.pyramid_outputs)
+        shown = keras.Model(model.inputs[0], _levels(model))
     twin, found = graph.by_name(shown)
     given = _chosen(model, found, features) if features else _given(twin)
     _check(model, given)
@@ -71,6 +71,16 @@ def _chosen(model, found, features):
     for layer in features.values():
         layers.known(layer, found, f"a layer of {model.name}")
     return {feature: found[layer] for feature, layer in features.items()}
+
+
+def _levels(model):
+    """The maps of a pyramid, and what the model ends in.
+
+    That is not the last level where a norm and an activation follow, as in ResNets v2;
+    transformers have levels of tokens, which are no maps.
+    """
+    levels = {n: x for n, x in model.pyramid_outputs.items() if len(x.shape) == 4}
+    return {**levels, "pooled": model.outputs[0]}
 
 
 def _given(model):

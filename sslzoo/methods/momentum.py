@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from sslzoo.errors import BadInput
+
 
 def frozen_copy(model, fresh=False):
     """A twin of `model` that no gradient will move.
@@ -17,10 +19,19 @@ def frozen_copy(model, fresh=False):
         fresh: draw the twin's weights anew instead of copying the model's. BYOL's
             code starts the target so; its authors saw no difference.
     """
-    if fresh:
-        twin = type(model).from_config(_other_seeds(model.get_config()))
-    else:
-        twin = keras.models.clone_model(model)
+    try:
+        if fresh:
+            twin = type(model).from_config(_other_seeds(model.get_config()))
+        else:
+            twin = keras.models.clone_model(model)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BadInput(
+            f"A slow twin of {model.name} is needed, and Keras cannot build it once "
+            f"more from its own settings: {reason}. Let that layer read back all that "
+            "its get_config() says, or take a method without a twin, such as SimCLR."
+        ) from error
+    if not fresh:
         twin.set_weights(model.get_weights())
     for variable in twin.trainable_variables:
         variable.trainable = False

@@ -156,6 +156,26 @@ def test_a_pyramid_gives_its_levels():
     assert list(wrapped.output) == ["P1", "P2", "pooled"]
 
 
+def test_what_follows_a_pyramid_is_pooled_and_its_tokens_are_no_maps():
+    """In ResNets v2 a norm follows; transformers have levels of tokens."""
+
+    class Pyramid(keras.Model):
+        def __init__(self):
+            images = keras.Input((8, 8, 3))
+            x = layers.Conv2D(2, 3, 2, "same", name="a")(images)
+            y = layers.ReLU(name="end")(x)
+            super().__init__(images, y)
+            tokens = layers.Reshape((16, 2))(x)
+            self.pyramid_outputs = {"P1": x, "stage1": tokens}
+
+    model, images = Pyramid(), pictures(2, 8, 8, 3)
+    wrapped = backbones.wrap(model)
+    assert list(wrapped.output) == ["P1", "pooled"]
+    out, end = wrapped(images), np.asarray(model(images))
+    np.testing.assert_allclose(out["pooled"], end.mean((1, 2)), rtol=1e-5)
+    assert np.min(out["P1"]) < 0
+
+
 def test_what_is_a_backbone_comes_back():
     backbone = backbones.build("tiny")
     assert backbones.wrap(backbone) is backbone

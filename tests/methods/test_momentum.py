@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from sslzoo.backbones.tiny import tiny
+from sslzoo.errors import BadInput
 from sslzoo.heads import projectors
 from sslzoo.methods import momentum
 
@@ -26,6 +27,21 @@ def test_a_fresh_twin_has_kernels_of_its_own_and_the_same_shape(make):
         assert ours.shape == theirs.shape
         if ours.path.endswith("kernel"):
             assert abs(np.asarray(ours) - np.asarray(theirs)).mean() > 1e-3
+
+
+class Forgetful(keras.layers.Dense):
+    """Says of itself what it does not take, as some layers of keras-hub do."""
+
+    def get_config(self):
+        return {**super().get_config(), "patches": 4}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_model_that_cannot_be_built_twice_is_refused_in_words(fresh):
+    model = keras.Sequential([keras.Input((3,)), Forgetful(2)], name="theirs")
+    words = "twin of theirs.*[Ff]orgetful.*or take a method without"
+    with pytest.raises(BadInput, match=words):
+        momentum.frozen_copy(model, fresh)
 
 
 def test_the_twin_moves_but_its_running_averages_stay():
