@@ -1,11 +1,9 @@
 """What a pickle may hold, and what it may not do."""
 
-import builtins
 import collections
-import os
+import io
 import pickle
 import struct
-import subprocess
 import tracemalloc
 
 import dill
@@ -16,6 +14,7 @@ import pytest
 
 from sslzoo.converters.readers import pickles
 from sslzoo.errors import BadInput, MissingFile
+from tests.converters.readers import exploits
 
 
 @pytest.fixture
@@ -103,123 +102,82 @@ def test_named_tuples_come_as_dicts_of_their_fields(read):
     assert found == ({"mu": {"w": 1}, "count": 2}, {"mu": 3, "count": ()})
 
 
-class Exploit:
-    """Calls `function(*arguments)` when Python's own unpickler reads it."""
+@pytest.fixture
+def marker(tmp_path):
+    """What an exploit leaves; the test fails if reading left it."""
+    path = tmp_path / "executed"
+    yield path
+    assert not path.exists()
 
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
 
-    def __reduce__(self):
-        return self.call
+@pytest.mark.parametrize("kind", exploits.EXPLOITS)
+@pytest.mark.parametrize("nested", exploits.NESTED)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_what_runs_code_is_refused_by_its_name(kind, nested, protocol, read, marker):
+    """In Python's own unpickler, and in dill's, it does run: so it is no mere name."""
+    exploit, name = exploits.EXPLOITS[kind]
+    value = exploits.NESTED[nested](exploit(str(marker)))
+    data = dill.dumps(value, protocol=protocol, recurse=True)
+    for unpickler in (exploits.Python, dill.Unpickler):
+        assert exploits.works(io.BytesIO(data), marker, unpickler)
+    with pytest.raises(BadInput, match=f"names '.*({name}).*nothing was executed"):
+        read(data)
+
+
+@pytest.mark.parametrize("kind", exploits.CRAFTED)
+@pytest.mark.parametrize("nested", exploits.CRAFTED_NESTED)
+def test_what_runs_code_by_its_steps_is_refused(kind, nested, read, marker):
+    data = exploits.crafted(kind, nested, marker)
+    assert exploits.works(io.BytesIO(data), marker)
+    with exploits.importable(marker.parent):  # Where extensions have their names.
+        with pytest.raises(BadInput, match=exploits.CRAFTED[kind].words):
+            read(data)
+
+
+def test_a_named_tuple_imports_no_module(read, marker):
+    """Python's own looks for its class, and so runs any module of its name."""
+    name = exploits.module(str(marker))
+    steps = exploits.call(
+        exploits.global_("dill._dill._create_namedtuple"),
+        exploits.text("State"),
+        b"(" + exploits.text("mu") + b"t",
+        exploits.text(name),
+    )
+    data = b"\x80\x04" + exploits.call(steps, b"K\x07") + b"."
+    assert exploits.works(io.BytesIO(data), marker)
+    with exploits.importable(marker.parent):
+        assert read(data) == {"mu": 7}
+
+
+def test_a_class_is_refused(read):
+    with pytest.raises(BadInput, match="names '.*Pair'"):
+        read(pickle.dumps(exploits.Pair, protocol=2))
 
 
 def name_only(module, name):
     """The pickle that names something and calls it with a command."""
-    return (
-        b"\x80\x04"
-        + b"".join(
-            b"\x8c" + bytes([len(word)]) + word.encode() for word in (module, name)
-        )
-        + b"\x93\x8c\x04true\x85R."
-    )
-
-
-@pytest.fixture
-def trap(tmp_path):
-    """A command that leaves a file; the test fails if one was left."""
-    file = tmp_path / "executed"
-    yield f"touch {file}"
-    assert not file.exists()
-
-
-def dangerous(command):
-    """{what: (the object, the name that is refused)}."""
-    code = f"__import__('os').system({command!r})"
-    return {
-        "system": (Exploit(os.system, command), "posix.system"),
-        "popen": (Exploit(subprocess.Popen, command, -1, None), "Popen"),
-        "eval": (Exploit(eval, code), "eval"),
-        "exec": (Exploit(exec, code), "exec"),
-        "getattr": (Exploit(getattr, os, "system"), "getattr"),
-        "open": (Exploit(builtins.open, "executed", "w"), "open"),
-        "load_type": (Exploit(dill._dill._load_type, "CodeType"), "_load_type"),
-        "eval_repr": (Exploit(dill._dill._eval_repr, code), "_eval_repr"),
-        "import_module": (
-            Exploit(dill._dill._import_module, "os.system"),
-            "_import_module",
-        ),
-        "get_attr": (Exploit(dill._dill._get_attr, os, "system"), "dill._dill"),
-        "runstring": (Exploit(np.testing.runstring, code, {}), "runstring"),
-        "numpy load": (Exploit(np.load, "x.npy", None, True), "numpy.*load"),
-        "numpy memmap": (
-            Exploit(np.memmap, "executed", "u1", "w+", 0, (8,)),
-            "numpy.*memmap",
-        ),
-        "fromfile": (Exploit(np.fromfile, "/etc/hostname", "u1"), "numpy.*fromfile"),
-    }
-
-
-@pytest.mark.parametrize("kind", dangerous("true"))
-@pytest.mark.parametrize("protocol", [2, 4])
-@pytest.mark.parametrize("nested", [False, True])
-def test_what_would_run_code_is_refused_by_its_name(kind, protocol, nested, read, trap):
-    exploit, name = dangerous(trap)[kind]
-    if nested:
-        exploit = {"experiment_state": {"a": [np.ones(3), ({"b": exploit},)]}}
-    data = dill.dumps(exploit, protocol=protocol)
-    with pytest.raises(BadInput, match=f"names '.*{name}.*nothing was executed"):
-        read(data)
-
-
-def test_the_exploits_are_real(tmp_path):
-    """Python's own unpickler does run one."""
-    file = tmp_path / "executed"
-    exploit, _ = dangerous(f"touch {file}")["system"]
-    pickle.loads(dill.dumps(exploit, protocol=2))
-    assert file.exists()
-
-
-def test_a_function_that_dill_wrote_is_refused(read, trap):
-    def run(command=trap):
-        os.system(command)
-
-    with pytest.raises(BadInput, match="dill._dill._create_function"):
-        read(dill.dumps({"hook": run}, protocol=2, recurse=True))
-
-
-def test_a_class_of_its_own_is_refused(read):
-    with pytest.raises(BadInput, match="names '.*Exploit|dill"):
-        read(dill.dumps(Exploit, protocol=2))
+    called = exploits.call(exploits.stack_global(module, name), exploits.text("true"))
+    return b"\x80\x04" + called + b"."
 
 
 @pytest.mark.parametrize(
     "module, name",
     [
-        ("os", "system"),
         ("numpy", "os.system"),
         ("numpy", "ndarray.__class__"),
+        ("numpy", "fromfile"),
         ("numpy.core.multiarray", "_reconstruct.__globals__"),
         ("collections", "OrderedDict.__init__.__globals__"),
         ("sslzoo.converters.readers.machine", "pickletools.sys"),
     ],
 )
-def test_dotted_names_lead_nowhere(module, name, read):
+def test_other_names_lead_nowhere(module, name, read):
     with pytest.raises(BadInput, match=f"names '{module}.{name}'"):
         read(name_only(module, name))
 
 
-def global_(name):
-    return (
-        b"c"
-        + name.rpartition(".")[0].encode()
-        + b"\n"
-        + name.rpartition(".")[2].encode()
-        + b"\n"
-    )
-
-
-ARRAY = global_("numpy._core.multiarray._reconstruct") + b")R"
-DTYPE = global_("numpy.dtype") + b"X\x02\x00\x00\x00f4\x85R"
+ARRAY = exploits.global_("numpy._core.multiarray._reconstruct") + b")R"
+DTYPE = exploits.global_("numpy.dtype") + b"X\x02\x00\x00\x00f4\x85R"
 
 
 def array(shape, dtype=DTYPE, data=b"C\x04abcd"):
@@ -239,13 +197,22 @@ def array(shape, dtype=DTYPE, data=b"C\x04abcd"):
         (b"K\x01)R.", "calls a int"),
         (b"})R.", "calls a dict"),
         (b"]}b.", "gives a list a state"),
-        (global_("numpy.ndarray") + b"}b.", "gives a Maker a state"),
-        (global_("numpy.ndarray") + b")R.", "without a shape"),
-        (global_("numpy.dtype") + b"X\x01\x00\x00\x00O\x85R.", "kind .* 'O'"),
-        (global_("numpy.dtype") + b"X\x02\x00\x00\x00V8\x85R.", "kind .* 'V8'"),
-        (global_("numpy.dtype") + global_("numpy.ndarray") + b"\x85R.", "kind of"),
+        (exploits.global_("numpy.ndarray") + b"}b.", "gives a Maker a state"),
+        (exploits.global_("numpy.ndarray") + b")R.", "without a shape"),
+        (exploits.global_("numpy.dtype") + b"X\x01\x00\x00\x00O\x85R.", "kind .* 'O'"),
         (
-            global_("_codecs.encode") + b"X\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R.",
+            exploits.global_("numpy.dtype") + b"X\x02\x00\x00\x00V8\x85R.",
+            "kind .* 'V8'",
+        ),
+        (
+            exploits.global_("numpy.dtype")
+            + exploits.global_("numpy.ndarray")
+            + b"\x85R.",
+            "kind of",
+        ),
+        (
+            exploits.global_("_codecs.encode")
+            + b"X\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R.",
             "hex",
         ),
         (array(b"K\x01\x85", data=b"]"), "not of plain numbers"),

@@ -1,16 +1,17 @@
 """Files of torch.save; `references/torch.pth` was written by torch itself."""
 
 import io
-import os
 import pathlib
 import pickle
 import zipfile
 
+import dill
 import numpy as np
 import pytest
 
 from sslzoo.converters.readers import torch_zip
 from sslzoo.errors import BadInput, MissingFile
+from tests.converters.readers import exploits
 
 FILE = pathlib.Path(__file__).parents[2] / "references" / "torch.pth"
 
@@ -80,17 +81,44 @@ def test_numbers_of_the_other_byte_order_are_read_by_it(written):
         torch_zip.read(written(content))
 
 
-class Exploit:
-    def __reduce__(self):
-        return os.system, ("touch executed",)
+@pytest.fixture
+def refused(written, tmp_path):
+    """(pickle, words): it runs code in Python's own, and is refused in a file."""
+
+    def check(data, words):
+        marker = tmp_path / "executed"
+        assert exploits.works(io.BytesIO(data), marker)
+        with exploits.importable(tmp_path):
+            with pytest.raises(BadInput, match=words):
+                torch_zip.read(written(changed("data.pkl", lambda _: data)))
+        assert not marker.exists()
+
+    return check
 
 
-def test_a_pickle_that_would_run_code_is_refused(written, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    bad = pickle.dumps({"state_dict": {"a": [Exploit()]}}, protocol=2)
-    with pytest.raises(BadInput, match="names 'posix.system'"):
-        torch_zip.read(written(changed("data.pkl", lambda _: bad)))
-    assert not (tmp_path / "executed").exists()
+@pytest.mark.parametrize("kind", exploits.EXPLOITS)
+@pytest.mark.parametrize("nested", exploits.NESTED)
+def test_a_pickle_that_would_run_code_is_refused(kind, nested, refused, tmp_path):
+    exploit, _ = exploits.EXPLOITS[kind]
+    value = exploits.NESTED[nested](exploit(str(tmp_path / "executed")))
+    data = dill.dumps({"state_dict": {"w": value}}, protocol=2, recurse=True)
+    # Or else an array of NumPy or a named tuple is, before there is code.
+    refused(data, "names '.*nothing was executed")
+
+
+@pytest.mark.parametrize("kind", exploits.CRAFTED)
+def test_a_pickle_whose_steps_run_code_is_refused(kind, refused, tmp_path):
+    data = exploits.crafted(kind, "in a dict", tmp_path / "executed")
+    refused(data, exploits.CRAFTED[kind].words)
+
+
+def test_a_label_or_an_argument_that_runs_code_is_refused(refused, tmp_path):
+    """All that a label holds is made before anyone looks the storage up."""
+    run = exploits.call(exploits.SYSTEM, exploits.touch(tmp_path / "executed"))
+    label = b"(" + exploits.text("storage") + run + b"tQ"
+    refused(b"\x80\x02" + label + b".", "names 'os.system'")
+    made = exploits.call(exploits.global_("collections.OrderedDict"), run)
+    refused(b"\x80\x02" + made + b".", "names 'os.system'")
 
 
 def tensor(storage="torch\nFloatStorage", offset=0, shape=(2,), strides=(1,), count=2):
