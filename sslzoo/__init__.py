@@ -94,7 +94,7 @@ def load(
         trainable: False freezes all of it; batch norms then only infer.
         dtype: Keras' name or policy: "bfloat16", "mixed_bfloat16", "float16" ...
         checkpoint: the path of a published file that you have, for models whose card
-            names a converter.
+            names a converter; the model's `conversion` tells what of it went where.
         accept_license: True says that you know the licence; without, one that forbids
             commercial use is told of.
         cache_dir, offline: where fetched models lie; whether none may be fetched.

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from sslzoo import __version__
+from sslzoo import __version__, watch
 from sslzoo.errors import Interrupted, SslzooError, nearest
 from sslzoo.verbs import (
     bench,
@@ -111,7 +111,8 @@ def main(argv=None):
     try:
         if args.tensorflow:
             _import_quietly()
-        code = args.run(args)
+        with watch.quiet(args.json):
+            code = args.run(args)
     except Interrupted as error:
         print(f"sslzoo: {error}", file=sys.stderr)
         code = 130

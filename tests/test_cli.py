@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sslzoo import cli, recipe
+from sslzoo import cli, recipe, watch
 from sslzoo.show import progress
 from sslzoo.zoo import artifacts
 
@@ -45,6 +45,13 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
 def test_a_mistyped_verb_is_named_with_its_neighbour(command):
     code, _, err = command("featurs", "photos/")
     assert code == 2 and "no verb 'featurs'. Did you mean 'features'? There are" in err
+
+
+def test_with_json_nothing_is_said_beside_it(command, monkeypatch, caplog):
+    monkeypatch.setattr(cli.list_, "run", lambda args: watch.say("2 were left out"))
+    assert command("list")[0] == 0 and caplog.messages == ["2 were left out"]
+    caplog.clear()
+    assert command("list", "--json")[0] == 0 and not caplog.messages
 
 
 @pytest.mark.parametrize("verb", cli.NAMES)

@@ -22,12 +22,14 @@ from sslzoo.errors import BadInput
 # Some of the files are said to have the stem as initial_conv_1.
 STEM = re.compile(r"^([^/]+)/~/initial_conv(?:_\d+)?/w$")
 CONV = re.compile(r"/~/block_group_(\d+)/~/block_(\d+)/~/conv_(\d+)/w$")
+PREFIXES = ("online", "backbone")  # Of pre-training, and of linear evaluation.
 HEADS = ("projector", "predictor", "classifier")
 
 
 def convert(path, backbone):
     """Fills `backbone`, a ResNet of the style "byol", with the online network."""
-    arrays = _online(path)
+    content = pickles.read(path)
+    arrays = _online(content, path)
     stems = [name for name in arrays if STEM.match(name)]
     if len(stems) != 1:
         raise BadInput(
@@ -38,13 +40,17 @@ def convert(path, backbone):
     found = resnets.planned(places, arrays[stems[0]].shape)
     resnets.agree(path, found, backbone)
     net = STEM.match(stems[0])[1]
-    return assign(
+    report = assign(
         backbone,
         arrays,
         table(backbone, net, stems[0]),
         origin=path,
         ignored=[f"{head}/*" for head in HEADS],
     )
+    for tree, value in content["experiment_state"].items():
+        if tree.partition("_")[0] not in PREFIXES:
+            report.left[tree] = [*_names(value, tree)]
+    return report
 
 
 def table(backbone, net, stem):
@@ -75,7 +81,7 @@ def heads(path):
     """
     arrays = {
         name: np.asarray(array)
-        for name, array in _online(path).items()
+        for name, array in _online(pickles.read(path), path).items()
         if name.partition("/")[0] in HEADS
     }
     return {
@@ -102,11 +108,10 @@ def _norm(module):
     }
 
 
-def _online(path):
+def _online(content, path):
     """{"module/name": array} of the online network: weights, and averages."""
-    content = pickles.read(path)
     state = content.get("experiment_state") if isinstance(content, dict) else None
-    for prefix in ("online", "backbone"):  # Pre-training, and linear evaluation.
+    for prefix in PREFIXES:
         if isinstance(state, dict) and {f"{prefix}_params", f"{prefix}_state"} <= {
             *state
         }:
@@ -121,6 +126,19 @@ def _online(path):
         f"{path} is no checkpoint of DeepMind's BYOL: it has no experiment_state with "
         "online_params and online_state."
     )
+
+
+def _names(tree, name):
+    """Those of all arrays in a tree, of which a container may hold itself."""
+    waiting, seen = [(name, tree)], set()
+    while waiting:
+        name, value = waiting.pop()
+        if hasattr(value, "shape"):
+            yield name
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{name}/{key}", one) for key, one in items]
 
 
 def _flat_names(tree, path):

@@ -28,7 +28,8 @@ SLOTS = ("*/Momentum", "*/ExponentialMovingAverage")
 def convert(path, backbone):
     """Fills `backbone`, a ResNet of the style "simclr", with the encoder."""
     arrays = tensorflow_checkpoint.read(path)
-    arrays = {n: array for n, array in arrays.items() if n.startswith("base_model/")}
+    beside = [name for name in arrays if not name.startswith("base_model/")]
+    arrays = {n: array for n, array in arrays.items() if n not in beside}
     if STEM not in arrays:
         raise BadInput(
             f"{path} has no {STEM!r}, where SimCLR's encoder begins. Give a TF1 "
@@ -58,7 +59,11 @@ def convert(path, backbone):
     table = resnets.table(
         backbone, lambda layer: f"{name('conv2d', layer)}/kernel", norm
     )
-    return assign(backbone, arrays, table, origin=path, ignored=SLOTS)
+    report = assign(backbone, arrays, table, origin=path, ignored=SLOTS)
+    for name in sorted(beside):
+        folder, slash, _ = name.partition("/")
+        report.left.setdefault(f"{folder}/*" if slash else name, []).append(name)
+    return report
 
 
 def _refuse_selective(path, arrays):

@@ -17,13 +17,12 @@ What was trained on top, the file has beside it, under names that are not record
 is told by its structure: a chain of dense layers, from the hypercolumn or from the last
 features to 32 bins of hue and 32 of chroma; and, where a layer makes gray of colours,
 three weights of a third. Anything else that is left over is refused. What went where is
-logged.
+told.
 
 The networks are "alexnet" of the form "larsson", with its norm or "bn"; "vgg16", with
 batch normalisation or norm=False; and "resnet152" of the style "caffe".
 """
 
-import logging
 import math
 import re
 
@@ -36,7 +35,6 @@ from sslzoo.converters.readers import hdf5
 from sslzoo.converters.readers.stored import Stored
 from sslzoo.errors import BadInput
 
-log = logging.getLogger("sslzoo")
 EPSILON = 1e-5
 BINS = 32  # of hue, and of chroma
 UNIT = re.compile(r"^res(\d)([a-z])(\d*)_branch(1|2[a-c])/0$")
@@ -50,9 +48,7 @@ def convert(path, backbone):
     residual = any(UNIT.match(name) for name in arrays)
     arrays, table = (_resnet if residual else _plain)(path, arrays, backbone)
     report = assign(backbone, arrays, table, origin=path)
-    lines = [f"    {ours} <- {theirs}" for ours, theirs in report.items()]
-    lines += [f"    no part of the network: {name}" for name in sorted(left)]
-    log.info("%s went to these places:\n%s", path, "\n".join(lines))
+    report.left["what was trained on top"] = [*left]
     return report
 
 

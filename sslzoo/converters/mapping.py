@@ -1,17 +1,42 @@
 """Moving a published checkpoint into our weights, with nothing left over."""
 
-import logging
 from fnmatch import fnmatchcase
 
 import numpy as np
 
 from sslzoo.errors import BadInput, nearest
 
-log = logging.getLogger("sslzoo")
 SHOWN = 8  # Lines of a kind in an error.
 
 
-def assign(backbone, arrays, table, *, origin, ignored=()):
+class Report(dict):
+    """What went where: {our path: their name} of all weights.
+
+    Args:
+        matched: how they were found, such as "by name".
+        left: {what: names} of arrays in the file that are no part of the network.
+    """
+
+    def __init__(self, places, matched, left):
+        super().__init__(places)
+        self.matched, self.left, self.notes = matched, left, []
+
+    def line(self):
+        """In a few words."""
+        left = [f"{len(names)} of {what}" for what, names in self.left.items() if names]
+        found = f"{len(self)} arrays are in their places, found {self.matched}"
+        words = [found, f"left out: {', '.join(left) or 'none'}", *self.notes]
+        return "; ".join(words)
+
+    def text(self):
+        """All of it, a line for each array."""
+        lines = [f"{path} <- {name}" for path, name in self.items()]
+        for what, names in self.left.items():
+            lines += [f"left out, of {what}: {name}" for name in sorted(names)]
+        return "\n".join([self.line(), *lines]) + "\n"
+
+
+def assign(backbone, arrays, table, *, origin, ignored=(), matched="by name"):
     """Sets every weight of `backbone` from `arrays`, one to one.
 
     A weight that keeps its random start, an array that finds no place, or one that is
@@ -24,9 +49,10 @@ def assign(backbone, arrays, table, *, origin, ignored=()):
             where change(array) has our order of axes.
         origin: what to call the checkpoint in errors.
         ignored: patterns of names that are no part of the network, such as "head/*".
+        matched: how the table was found, for the report.
 
     Returns:
-        {our path: their name}, of all weights.
+        A Report, {our path: their name} of all weights.
     """
     weights = {weight.path: weight for weight in backbone.weights}
     table = {
@@ -46,10 +72,8 @@ def assign(backbone, arrays, table, *, origin, ignored=()):
         if not np.isfinite(array).all():
             raise BadInput(f"{origin}: {name} has numbers that are not finite.")
         weight.assign(np.asarray(array, np.float32))
-    report = {path: table[path][0] for path in weights}
-    log.info("%s: %d arrays are in their places.", origin, len(report))
-    log.debug("%s", "\n".join(f"{path} <- {name}" for path, name in report.items()))
-    return report
+    places = {path: table[path][0] for path in weights}
+    return Report(places, matched, _left(set(arrays) - {*places.values()}, ignored))
 
 
 def unchanged(array):
@@ -64,6 +88,14 @@ def flat(array):
 def hwio(array):
     """A kernel of torch and Caffe, (out, in, height, width), in the order of Keras."""
     return np.transpose(array, (2, 3, 1, 0))
+
+
+def _left(names, patterns):
+    """{pattern: names that it says}; a name goes to the first that does."""
+    left = {pattern: [] for pattern in patterns}
+    for name in sorted(names):
+        left[next(p for p in patterns if fnmatchcase(name, p))].append(name)
+    return left
 
 
 def _read(array, origin, name):

@@ -21,15 +21,12 @@ geometry="deploy" is the other. What predicted colours, "fc8...", is left out wh
 file has it still.
 """
 
-import logging
-
 import numpy as np
 
 from sslzoo.converters.mapping import assign, flat, hwio
 from sslzoo.converters.readers import caffe
 from sslzoo.errors import BadInput
 
-log = logging.getLogger("sslzoo")
 CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 CENTRE = np.array([50, 0, 0], "float32")  # What the layer "lab" takes away.
 IGNORED = ("fc8*",)
@@ -52,7 +49,8 @@ def convert(path, backbone):
         table[f"{name}/kernel"] = f"{name}/0", hwio
         table[f"{name}/bias"] = f"{name}/1", flat  # Of old files (1, 1, 1, n).
     report = assign(backbone, arrays, table, origin=path, ignored=IGNORED)
-    log.info("%s: of conv1 %s", path, halves(backbone))
+    one, two = halves(backbone)
+    report.notes.append(f"the halves of conv1 see {one} and {two}")
     return report
 
 

@@ -36,7 +36,13 @@ def convert(path, backbone, prefix=None):
         prefix: of the names that are the network's, where a file has several networks;
             without, the one that there is.
     """
-    arrays = _below(_state(path), prefix, path)
+    state, beside = _state(path)
+    prefix = _prefix(state, prefix, path)
+    arrays = {
+        name.removeprefix(prefix): array
+        for name, array in state.items()
+        if name.startswith(prefix)
+    }
     places = [tuple(map(int, hit.groups())) for hit in map(CONV.match, arrays) if hit]
     height, width, channels, outputs = hwio_shape(arrays[STEM].shape, path)
     found = resnets.planned(places, (height, width, channels, outputs))
@@ -55,7 +61,10 @@ def convert(path, backbone, prefix=None):
         return {ours: f"{name}.{theirs}" for ours, theirs in NORM.items()}
 
     table = resnets.table(backbone, conv, norm, hwio)
-    return assign(backbone, arrays, table, origin=path, ignored=IGNORED)
+    report = assign(backbone, arrays, table, origin=path, ignored=IGNORED)
+    others = [name for name in state if not name.startswith(prefix)]
+    report.left |= {"other networks": others, "what is no weight": beside}
+    return report
 
 
 def hwio_shape(shape, path):
@@ -65,21 +74,23 @@ def hwio_shape(shape, path):
 
 
 def _state(path):
-    """{name: array} of either kind of file."""
+    """{name: array} of either kind of file; and the names of what is no array."""
     if str(path).endswith(".safetensors"):
-        return safetensors.read(path)
-    content = torch_zip.read(path)
+        return safetensors.read(path), []
+    content, beside = torch_zip.read(path), []
     for name in WITHIN:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
+            beside = [str(key) for key in content if key != name]
             content = content[name]
             break
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds a {type(content).__name__}, no state dict.")
-    return {name: value for name, value in content.items() if hasattr(value, "shape")}
+    arrays = {name: one for name, one in content.items() if hasattr(one, "shape")}
+    return arrays, beside + [str(name) for name in content if name not in arrays]
 
 
-def _below(state, prefix, path):
-    """The arrays whose names have the prefix, without it."""
+def _prefix(state, prefix, path):
+    """What the names of the network's arrays begin with."""
     found = [
         name.removesuffix(STEM)
         for name in state
@@ -94,8 +105,4 @@ def _below(state, prefix, path):
             f"{known}. "
             + ("Say which: prefix=..." if found else "Is it a ResNet of torchvision?")
         )
-    return {
-        name.removeprefix(prefix): array
-        for name, array in state.items()
-        if name.startswith(prefix)
-    }
+    return prefix

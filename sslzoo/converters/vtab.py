@@ -6,21 +6,19 @@ mapped by their order: kernels and batch norms, each sorted by name with numbers
 names taken as such, must have the shapes of our layers, one by one, in exactly one of
 the orders that codes have. Where two of one shape are told apart by order alone, their
 names may differ only by numbers or single letters, which is what orders them. Any
-leftover is an error; what went where is logged.
+leftover is an error; what went where is told.
 
 The network is `backbones.build("resnet50v2")`. Whether the modules end in a ReLU is
 not recorded, either; `last_relu=True` is the paper's plain v2.
 """
 
 import itertools
-import logging
 import re
 
 from sslzoo.converters.mapping import assign
 from sslzoo.converters.readers import tensorflow_checkpoint
 from sslzoo.errors import BadInput
 
-log = logging.getLogger("sslzoo")
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 IGNORED = ("global_step", "*/global_step")
 
@@ -52,10 +50,8 @@ def convert(path, backbone):
     table = {f"{layer}/kernel": name for layer, name in convs.items()}
     for layer, name in scales.items():
         table.update({f"{layer}/{part}": f"{name}/{part}" for part in NORM})
-    report = assign(backbone, arrays, table, origin=path, ignored=IGNORED)
-    lines = "\n".join(f"    {ours} <- {theirs}" for ours, theirs in report.items())
-    log.info("%s was mapped by order and shape:\n%s", path, lines)
-    return report
+    how = dict(origin=path, ignored=IGNORED, matched="by order and shape")
+    return assign(backbone, arrays, table, **how)
 
 
 def natural(name):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from sslzoo import watch
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 from sslzoo.zoo import adapt, licences, published
 from sslzoo.zoo import input as inputs
@@ -53,7 +54,11 @@ def load(
     _agree(num_classes, pooling, features_only, out_indices, checkpoint, pretrained)
     if checkpoint is not None:
         card = registries.card(name, registry, revision, cache_dir)
-        backbone = converted(card, checkpoint, dtype)
+        backbone, report = converted(card, checkpoint, dtype)
+        watch.say(
+            f"{card.name} was made of {checkpoint}: {report.line()}. The model's "
+            "`conversion` tells it array by array."
+        )
     else:
         card, backbone = registries.whole(
             name,
@@ -73,6 +78,7 @@ def load(
     model = _ending(backbone, card, num_classes, pooling, features_only, out_indices)
     model.trainable = trainable
     model.card = dataclasses.replace(card, input=contract)
+    model.conversion = report.text() if checkpoint is not None else ""
     return model
 
 
@@ -128,6 +134,8 @@ def stored(entry, pretrained=True, dtype=None):
 def converted(card, checkpoint, dtype=None):
     """The network of a card, with the weights that its authors have published.
 
+    And the converter's report, a `mapping.Report`.
+
     Args:
         checkpoint: the path of their file, or folder. Nothing that is made of it is
             kept: a file of the user's shall not be taken for theirs later.
@@ -149,8 +157,8 @@ def converted(card, checkpoint, dtype=None):
         ) from None
     backbone = built(card, dtype)
     with published.opened(card, checkpoint) as path:
-        converter.convert(path, backbone)
-    return backbone
+        report = converter.convert(path, backbone)
+    return backbone, report
 
 
 def built(card, dtype=None):

@@ -1,6 +1,7 @@
 """Models made of what the authors of a method publish: fetched and converted once.
 
-    <cache>/.fetched/<key>/<name>/    what was made: a model like any other
+    <cache>/.fetched/<key>/<name>/    what was made: a model like any other, and
+                                      conversion.txt, what of the file went where
     <cache>/.downloads/<key>/         the authors' files, until it is made
     <cache>/.pinned/<sha256>.json     what the file of an address was on first use
 
@@ -28,11 +29,12 @@ import secrets
 import shutil
 import tempfile
 
-from sslzoo import disk
+from sslzoo import disk, watch
 from sslzoo.errors import BadInput, CannotFetch, MissingFile
 from sslzoo.zoo import archive, fetched, licences, page, sums
 
 NAME = r"\w[\w.-]*"  # Of a file that is fetched.
+REPORT = "conversion.txt"
 EXPECTED = 8  # Numbers of the answer by which a load tests itself.
 PAGES = (b"<!doctype html", b"<html")  # How what is no file of weights begins.
 
@@ -89,7 +91,8 @@ def _by_path(card):
 
 def fetch(cache, card, allow_http=False):
     """Makes the model, and puts it to where `home` says."""
-    key = home(cache, card).name
+    place, reports = home(cache, card), []
+    key = place.name
     folder = cache / ".downloads" / key
 
     def make(draft):
@@ -99,7 +102,7 @@ def fetch(cache, card, allow_http=False):
                 _check_no_page(url, path)
             came = [_known(url, path) for url, path in zip(urls, paths)]
             path = folder if "files" in card.source else paths[0]
-            _make(draft / card.name, card, path, came)
+            reports.append(_make(draft / card.name, card, path, came))
         except (BadInput, CannotFetch) as error:
             shutil.rmtree(folder)  # It would only fail again.
             raise type(error)(
@@ -112,6 +115,11 @@ def fetch(cache, card, allow_http=False):
 
     urls = _urls(card)
     fetched.make(cache, key, make)
+    for report in reports:  # None where another process has made it.
+        watch.say(
+            f"{card.name} was made of {card.source['url']}: {report.line()}. Array by "
+            f"array: {place / card.name / REPORT}"
+        )
 
 
 def _urls(card):
@@ -183,7 +191,7 @@ def _pin(cache, known):
 
 
 def _make(folder, card, path, came):
-    """Writes the model's folder, whole.
+    """Writes the model's folder, whole; returns the converter's report.
 
     Args:
         path: what the converter is given.
@@ -193,7 +201,7 @@ def _make(folder, card, path, came):
 
     from sslzoo.zoo import load  # Which asks the registry, and that this file.
 
-    backbone = load.converted(card, path)
+    backbone, report = load.converted(card, path)
     expected = load.answer(backbone, card.input)[:EXPECTED]
     if not np.isfinite(expected).all():
         raise BadInput(
@@ -213,12 +221,14 @@ def _make(folder, card, path, came):
         "config.json": backbone.to_json(),
         "card.json": made.text(),
         "README.md": page.page(made),
+        REPORT: report.text(),
         "LICENSE": licences.text(card.licences["weights"]),
     }.items():
         (folder / name).write_text(text, encoding="utf-8")
     sums.write(
         folder, {name: disk.sha256(folder / name) for name in sums.found(folder)}
     )
+    return report
 
 
 @contextlib.contextmanager

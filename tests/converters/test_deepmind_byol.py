@@ -103,6 +103,20 @@ def test_linear_evaluations_own_files_are_read(published, tmp_path):
     deepmind_byol.convert(write(tmp_path / "eval.pkl", value), network(18))
 
 
+def test_what_is_left_out_is_counted(published, tmp_path):
+    """Also where a container holds itself, as in a file that was tampered with."""
+    value, _ = published(18)
+    state, knot = value["experiment_state"], []
+    knot += [knot, np.ones(2)]
+    value["experiment_state"] = {**state._asdict(), "opt_state": [knot, knot]}
+    report = deepmind_byol.convert(write(tmp_path / "a.pkl", value), network(18))
+    arrays = sum(len(module) for module in state.target_params.values())
+    assert report.left["opt_state"] == ["opt_state/1/1"]
+    assert len(report.left["target_params"]) == arrays > 60
+    heads = "7 of projector/*, 7 of predictor/*, 2 of classifier/*"
+    assert f"left out: {heads}, {arrays} of target_params, " in report.line()
+
+
 def test_the_heads_can_be_had(published, tmp_path):
     value, _ = published(18)
     state = value["experiment_state"]

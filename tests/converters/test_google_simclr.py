@@ -160,6 +160,11 @@ def test_a_module_of_the_hub_is_read_from_its_folder(r50, tmp_path):
     # Counted by hand: the stem, the shortcut, three convolutions; then the second unit.
     assert report["block1_0_shortcut_conv/kernel"] == "base_model/conv2d_1/kernel"
     assert report["block1_1_conv1/kernel"] == "base_model/conv2d_5/kernel"
+    assert report.line() == (
+        "265 arrays are in their places, found by name; left out: 2 of */Momentum, "
+        "2 of ema_model/*, 1 of global_step, 2 of head_contrastive/*, 1 of "
+        "head_supervised/*"
+    )
 
 
 @pytest.mark.parametrize(

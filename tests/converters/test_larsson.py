@@ -1,7 +1,6 @@
 """Against OpenCV's networks of Caffe with the same weights, from snapshots in HDF5."""
 
 import functools
-import logging
 import pathlib
 
 import h5py
@@ -80,7 +79,7 @@ def test_every_feature_is_what_opencv_makes_of_gray(name, make, side, file, same
     is_opencvs(ours, name, same, side)
 
 
-def test_what_went_where_is_told(file, caplog):
+def test_what_went_where_is_told(file):
     def more(arrays):
         # The hypercolumn of a sixteenth of the widths: 1 + 2 * 4 + 2 * 8 + 3 * 16
         # + 6 * 32 + 2 * 256 numbers.
@@ -90,12 +89,15 @@ def test_what_went_where_is_told(file, caplog):
         arrays["mean/0"] = np.full((1, 3, 1, 1), 0.33333)
 
     ours = vgg16()
-    with caplog.at_level(logging.INFO, "sslzoo"):
-        larsson.convert(file("vgg16", more), ours)
-    assert "conv1_1/kernel <- conv1_1/0\n" in caplog.text
-    assert caplog.text.count(" <- ") == len(ours.weights) == 4 * 15
+    report = larsson.convert(file("vgg16", more), ours)
+    assert "conv1_1/kernel <- conv1_1/0\n" in report.text()
+    assert report.text().count(" <- ") == len(ours.weights) == 4 * 15
     beside = ("chroma/0", "hidden/0", "hidden/1", "hue/0", "mean/0")
-    assert "".join(f"    no part of the network: {n}\n" for n in beside) in caplog.text
+    what = "what was trained on top"
+    assert "".join(f"left out, of {what}: {n}\n" for n in beside) in report.text()
+    assert f"60 arrays are in their places, found by name; left out: 5 of {what}" == (
+        report.line()
+    )
 
 
 @pytest.mark.parametrize(

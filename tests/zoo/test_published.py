@@ -157,7 +157,7 @@ def test_what_is_kept_is_a_model_of_the_registry_like_any_other(
     files = {path.name for path in made.path.iterdir()}
     assert files == {
         *("card.json", "config.json", "backbone.weights.h5", "README.md"),
-        *("LICENSE", "SHA256SUMS"),
+        *("LICENSE", "SHA256SUMS", "conversion.txt"),
     }
     assert made.card.source == {} and made.card.published == card.published
     digest = hashlib.sha256(authors[0]).hexdigest()
@@ -166,6 +166,21 @@ def test_what_is_kept_is_a_model_of_the_registry_like_any_other(
     # And so it goes to a machine without network:
     cache.bundle(NAME, tmp_path / "carried", registry=models)
     assert load(NAME, registry=tmp_path / "carried", offline=True).card.expected
+
+
+def test_a_conversion_is_told_when_it_is_made_and_kept(entry, get, models, caplog):
+    card = entry()
+    get()
+    (said,) = [line for line in caplog.messages if "was made of" in line]
+    kept = registry.find(NAME, models).path / "conversion.txt"
+    # Of 21 convolutions: each has a kernel, and a batch norm of four behind it.
+    assert said.startswith(f"{NAME} was made of {card.source['url']}: 105 arrays are ")
+    assert "7 of projector/*" in said and "of opt_state" in said
+    assert said.endswith(f"Array by array: {kept}")
+    assert kept.read_text().count(" <- ") == 105
+    caplog.clear()
+    get()
+    assert not [line for line in caplog.messages if "was made of" in line]
 
 
 def test_what_was_changed_in_the_cache_is_found_out(entry, get, models):
