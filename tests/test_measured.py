@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from sslzoo import recipe
+from sslzoo import backbones, recipe
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 FILES = DOCS.glob("measured/*.json")
@@ -16,6 +16,7 @@ RECORDS = {path.stem: json.loads(path.read_text()) for path in FILES}
 RUNS = {name: found for name, found in RECORDS.items() if "made" in found}
 RATIOS = {name: found for name, found in RECORDS.items() if "ratio" in found}
 COSTS = {name: found for name, found in RECORDS.items() if "bench" in found}
+PORTABLE = {name: found for name, found in RECORDS.items() if "differences" in found}
 PAGE = (DOCS / "measured.md").read_text()
 PROSE = " ".join(PAGE.split())
 
@@ -56,7 +57,7 @@ def recipe_of(found):
 
 
 def test_each_record_is_of_one_kind_and_is_spoken_of():
-    kinds = RUNS, RATIOS, COSTS
+    kinds = RUNS, RATIOS, COSTS, PORTABLE
     assert set().union(*kinds) == RECORDS.keys() and all(kinds)
     assert sum(map(len, kinds)) == len(RECORDS)
     for name in RECORDS:
@@ -64,11 +65,13 @@ def test_each_record_is_of_one_kind_and_is_spoken_of():
 
 
 def test_each_record_says_when_where_and_by_which_command():
-    alone = [*RATIOS.values(), *COSTS.values()]
+    alone = [*RATIOS.values(), *COSTS.values(), *PORTABLE.values()]
     for found in [*alone, *(found["made"] for found in RUNS.values())]:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
         assert "cores" in found["machine"]
-        assert re.match(r"(sslzoo|python tools/compare.py) ", found["command"])
+        assert re.match(
+            r"(sslzoo|python tools/(compare|portable).py) ", found["command"]
+        )
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -160,6 +163,20 @@ def test_what_a_conversion_costs_is_that_of_its_record(row):
     ):
         assert row[column] == shown(COSTS[name][key], row[column])
     assert COSTS[name]["seconds"] < 10 and COSTS[name]["peak_over_file"] < 3
+
+
+@pytest.mark.parametrize("row", rows("backbones"), ids=lambda row: row["backend"])
+def test_how_far_another_backend_is_is_that_of_its_record(row):
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    found = PORTABLE[name]
+    far = found["differences"]
+    assert set(far) == set(backbones.BUILDERS)
+    assert row["backbones"] == str(len(far))
+    assert row["backend"] == f"{found['backend']} {found['version']}"
+    worst = max(far, key=far.get)
+    assert row["largest difference"] == f"{far[worst]:.1e}"
+    assert row["of"] == f"`{worst}`"
+    assert far[worst] <= float(row["wanted"])
 
 
 ITSELF = {  # Words of a row: the key of its record, and how its figure is written.

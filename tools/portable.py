@@ -1,17 +1,21 @@
 """Every backbone on another backend of Keras, beside TensorFlow's numbers.
 
     python tools/portable.py jax
-    python tools/portable.py torch resnet50 revnet50
+    python tools/portable.py torch resnet50 revnet50 --out portable.json
 
 Each is built at its smallest width with random weights, saved, then built and loaded
 in a process of the other backend in which TensorFlow cannot be imported. Shown is the
 largest difference of all its features, as a part of the largest value; above 1e-4 the
-command fails.
+command fails. The record of `--out` says how far each was.
 """
 
+import argparse
+import datetime
+import importlib.metadata
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -26,16 +30,25 @@ SMALLEST = {  # Of the others, the width below.
 WIDTH = {"width": 1 / 16}
 
 
-def main(words):
-    if not words or words[0] not in ("jax", "torch"):
-        print(__doc__)
-        return 2
-    backend, *names = words
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backend", choices=("jax", "torch"))
+    parser.add_argument("names", nargs="*", help="of backbones; without, all")
+    parser.add_argument("--out", type=pathlib.Path)
+    args = parser.parse_args()
+    found = differences(args.backend, args.names)
+    if args.out:
+        args.out.write_text(json.dumps(record(args, found), indent=1) + "\n")
+    return int(not all(far <= TOLERANCE for far in found.values()))  # Nor NaN.
+
+
+def differences(backend, names):
+    """{name: the largest difference of its features, over the largest value}."""
+    far = {}
     with tempfile.TemporaryDirectory() as folder:
         here = answers(names, folder, save=True)
         command = [sys.executable, __file__, "--there", folder, *here]
         subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
-        far = {}
         for name, ours in here.items():
             theirs = np.load(pathlib.Path(folder, f"{name}.npz"))
             assert set(theirs) == set(ours)
@@ -43,7 +56,20 @@ def main(words):
                 float(abs(theirs[k] - v).max() / abs(v).max()) for k, v in ours.items()
             )
             print(f"{name:<16}{far[name]:.1e}", flush=True)
-    return int(max(far.values()) > TOLERANCE)
+    return far
+
+
+def record(args, found):
+    from sslzoo import workdir
+
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": workdir.machine(),
+        "command": shlex.join(["python", "tools/portable.py", *sys.argv[1:]]),
+        "backend": args.backend,
+        "version": importlib.metadata.version(args.backend),
+        "differences": found,
+    }
 
 
 def answers(names, folder, save):
@@ -101,4 +127,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--there"]:
         there(*sys.argv[2:])
     else:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main())
