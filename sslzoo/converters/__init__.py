@@ -1,5 +1,6 @@
 """Published checkpoints -> our weights; one file per publisher.
 
 Each has `convert(path, backbone)`, which fills a network that is built as the weights
-were trained. `readers` turn a file into named arrays; `mapping` moves them.
+were trained, and returns a `mapping.Report` of what went where. `readers` turn a file
+into named arrays; `mapping` moves them.
 """

@@ -12,6 +12,7 @@ import pytest
 
 from sslzoo import backbones
 from sslzoo.bench import models, timing
+from sslzoo.converters import mapping
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo.load import load, load_preprocessor
@@ -305,6 +306,7 @@ def test_a_checkpoint_needs_a_converter(zoo, write_model, monkeypatch):
     def convert(path, backbone):
         assert path == "theirs.npz"
         backbone.load_weights(folder / "backbone.weights.h5")
+        return mapping.Report({}, "by hand", {})
 
     module = types.SimpleNamespace(convert=convert)
     monkeypatch.setitem(sys.modules, "sslzoo.converters.theirs", module)
