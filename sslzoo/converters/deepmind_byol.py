@@ -23,6 +23,7 @@ from sslzoo.errors import BadInput
 STEM = re.compile(r"^([^/]+)/~/initial_conv(?:_\d+)?/w$")
 CONV = re.compile(r"/~/block_group_(\d+)/~/block_(\d+)/~/conv_(\d+)/w$")
 PREFIXES = ("online", "backbone")  # Of pre-training, and of linear evaluation.
+LONGEST = 1000  # Letters of a name; theirs have a hundred at most.
 HEADS = ("projector", "predictor", "classifier")
 
 
@@ -129,13 +130,17 @@ def _online(content, path):
 
 
 def _names(tree, name):
-    """Those of all arrays in a tree, of which a container may hold itself."""
+    """Those of all arrays in a tree.
+
+    A tree that was tampered with may hold itself, or have levels without end.
+    """
     waiting, seen = [(name, tree)], set()
     while waiting:
         name, value = waiting.pop()
+        new = id(value) not in seen and len(name) < LONGEST
         if hasattr(value, "shape"):
             yield name
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+        elif isinstance(value, (dict, list, tuple)) and new:
             seen.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             waiting += [(f"{name}/{key}", one) for key, one in items]
