@@ -15,7 +15,7 @@ from sslzoo import checkpoints, distribute, health
 from sslzoo import recipe as recipe_files
 from sslzoo.data import pipeline
 from sslzoo.data.quarantine import Quarantine
-from sslzoo.errors import Interrupted, MissingFile, RunStopped
+from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
 from sslzoo.evaluation.probes import Probes
 
 HEALTH_IMAGES = 256  # Of the examples on which health is measured.
@@ -30,6 +30,7 @@ def pretrain(
     checkpoint_seconds=300,
     on_collapse="warn",
     bad_images=0.01,
+    probe_at=(),
 ):
     """Trains what `recipe` describes and returns the method, its backbone trained.
 
@@ -40,7 +41,10 @@ def pretrain(
         checkpoint_seconds: between checkpoints; there is one after each epoch too.
         on_collapse: "warn", or "stop" to end a run whose outputs have collapsed.
         bad_images: the part of the images that may be unreadable before it stops.
+        probe_at: epochs, parts of one too, after which its probes are tried beside
+            those of `recipe.probe_every`.
     """
+    tried = trials(recipe, probe_at)
     strategy = strategy or tf.distribute.get_strategy()
     with _policy(recipe.precision):
         with strategy.scope():
@@ -58,10 +62,29 @@ def pretrain(
             listener or Listener(),
             checkpoint_seconds,
             on_collapse,
+            tried,
         )
         with _said_by(quarantines), run.interruptible():
             run.to_the_end()
     return method
+
+
+def trials(recipe, epochs):
+    """After which batches the probes of a run are tried, beside their usual turns."""
+    length = recipe.steps / recipe.steps_per_epoch
+    if epochs and not recipe.probes:
+        raise BadInput(
+            "This run has no probes to be tried: give it labelled images, such as "
+            "labelled=folder:DIR unseen=folder:DIR of the recipes that take them."
+        )
+    for epoch in epochs:
+        if not 0 < epoch <= length:
+            raise BadInput(
+                f"This run has no epoch {epoch:g}: it ends after {length:g}, and what "
+                "is untrained is tried anyway. Give parts of it, such as 0.2 or 1.5."
+            )
+    steps = [max(1, round(epoch * recipe.steps_per_epoch)) for epoch in epochs]
+    return {recipe.accumulate * step for step in steps}
 
 
 def trained(workdir):
@@ -145,6 +168,7 @@ class _Run(keras.callbacks.Callback):
         listener,
         checkpoint_seconds,
         collapse,
+        trials=(),
     ):
         super().__init__()
         self.recipe, self.method, self.strategy = recipe, method, strategy
@@ -152,7 +176,7 @@ class _Run(keras.callbacks.Callback):
         self.chief = distribute.is_chief(strategy)
         self.workdir = workdir
         self.listener, self.collapse = listener, collapse
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds, self.trials = checkpoint_seconds, trials
         self.batch, self.history, self.asked_to_stop = 0, [], None
         self.batches = recipe.steps * recipe.accumulate
         self.per_epoch = recipe.steps_per_epoch * recipe.accumulate
@@ -227,7 +251,9 @@ class _Run(keras.callbacks.Callback):
         ends_epoch = self.batch % self.per_epoch == 0 or self.batch == self.batches
         if self.asked_to_stop:
             self.method.stop_training = True
-        if not ends_epoch and (
+        if self.batch in self.trials and not ends_epoch:
+            self.note_trial(logs)
+        elif not ends_epoch and (
             self.asked_to_stop
             or time.perf_counter() - self.saved_at > self.checkpoint_seconds
         ):
@@ -236,9 +262,28 @@ class _Run(keras.callbacks.Callback):
     def on_epoch_end(self, _, logs=None):
         if self.batch % self.per_epoch and self.batch < self.batches:
             return  # Left in the middle.
-        self.note_epoch({name: float(np.ravel(v)[0]) for name, v in logs.items()})
+        self.note_epoch(_numbers(logs))
 
     # The run's own.
+
+    def note_trial(self, logs):
+        """Tries the probes within an epoch: a line of history, the state kept with it.
+
+        Its meters are the means over the epoch so far.
+        """
+        began = time.perf_counter()
+        if self.chief:
+            epoch = self.batch / self.per_epoch
+            row = {"epoch": epoch, "step": self.batch // self.recipe.accumulate}
+            row.update(_numbers(logs))
+            self.refuse_nan(row)
+            row["probes"] = self.probes.scores(self.method)
+            self.history.append(row)
+            if self.workdir:
+                self.workdir.write_history(self.history)
+            self.save()
+            self.listener.ended_epoch(row, {})
+        self.clock += time.perf_counter() - began  # It is none of the training's.
 
     def note_epoch(self, meters):
         """Measures, writes a line of history, keeps the state."""
@@ -257,7 +302,7 @@ class _Run(keras.callbacks.Callback):
         if measured:
             row["health"] = measured
         self.refuse_nan(row)
-        if epoch == 0 or self.probes.due(epoch, last):
+        if self.batch in {0, *self.trials} or self.probes.due(epoch, last):
             row["probes"] = self.probes.scores(self.method)
         if bad := self.bad_images():
             timing["bad_images"] = bad
@@ -393,6 +438,10 @@ class _Run(keras.callbacks.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _numbers(logs):
+    return {name: float(np.ravel(value)[0]) for name, value in logs.items()}
 
 
 def _finite(array):

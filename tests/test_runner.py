@@ -113,9 +113,61 @@ def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
     assert folder.history() == whole[1].history()
 
 
+AT = (0.3, 1, 1.5, 1.7)  # Of four steps an epoch: after step 1, 4, 6 and 7.
+
+
+def test_probes_within_an_epoch_are_kept_through_stops_and_change_nothing(
+    whole, tmp_path
+):
+    _, asked = run(tmp_path / "asked", probe_at=AT)
+    rows = asked.history()
+    assert [row["step"] for row in rows] == [0, 1, 4, 6, 7, 8, 12]
+    assert [row["epoch"] for row in rows] == [0, 0.25, 1, 1.5, 1.75, 2, 3]
+    assert [row for row in rows if row["epoch"] % 1 == 0] == whole[1].history()
+    for row in rows:
+        assert set(row["probes"]["toyworld"]) == {"knn", "linear"}
+    early, later = rows[3]["loss"], rows[4]["loss"]  # Of two steps, and of three.
+    assert early != later and abs(3 * later - 2 * early) < 10
+    same_weights(asked, whole[1])
+    for batch in (6, 7):  # Stopped just after a trial, and again.
+        with pytest.raises(Interrupted):
+            run(tmp_path / "run", listener=StopAt(batch), probe_at=AT)
+    _, left = run(tmp_path / "run", probe_at=AT)
+    assert left.history() == rows
+    same_state(asked, left)
+
+
+def same_weights(one, other):
+    a, b = (checkpoints.latest(folder.checkpoints)[1] for folder in (one, other))
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_probes_may_be_asked_within_an_epoch_alone(tmp_path):
+    plan, folder = opened(tmp_path / "run", probe_every="0", epochs="2")
+    runner.pretrain(plan, folder, probe_at=[0.5])
+    tried = [row["epoch"] for row in folder.history() if "probes" in row]
+    assert tried == [0, 0.5, 2]
+    assert set(folder.result()["probes"]["toyworld"]) == {"random", "trained"}
+
+
+def test_a_time_that_the_run_has_not_is_told():
+    plan = recipe.load(NAME, **KNOBS)
+    for epoch in (0, 3.5, -1):
+        with pytest.raises(BadInput, match=f"no epoch {epoch:g}: it ends after 3"):
+            runner.pretrain(plan, probe_at=[epoch])
+    with pytest.raises(BadInput, match="has no probes to be tried"):
+        runner.pretrain(dataclasses.replace(plan, probes={}), probe_at=[0.5])
+    with pytest.raises(BadInput, match="give epochs by commas, such as 0.1,0.5"):
+        train_verb.epochs_of("0.1;0.5")
+    assert train_verb.epochs_of("0.1,2") == [0.1, 2] and train_verb.epochs_of("") == []
+
+
 def test_the_line_that_goes_on_repeats_the_options_given(tmp_path):
     knobs = [f"{knob}={value}" for knob, value in KNOBS.items()]
     words = ["--bad-images", "0.2", "--strategy", "one", "--on-collapse", "stop"]
+    words += ["--probe-at", "0.5,1.5"]
     line = [NAME, *knobs, "--workdir", str(tmp_path / "run"), *words, "--report"]
     args = cli.parser().parse_args(["train", *line])
     folder = workdir.Workdir(tmp_path / "run", train_verb.options_of(args))

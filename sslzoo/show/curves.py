@@ -30,8 +30,12 @@ HUES = {
 }
 
 
-def draw(history):
-    """A figure for each of probes, meters and health: [{title, hint, alt, ...}]."""
+def draw(history, drops=()):
+    """A figure for each of probes, meters and health: [{title, hint, alt, ...}].
+
+    Args:
+        drops: epochs at which the rate drops: a dashed line each.
+    """
     curves, probes = [], {}
     for row in history:
         for name, scores in (row.get("probes") or {}).items():
@@ -40,7 +44,7 @@ def draw(history):
                 probes.setdefault(line, []).append((row["epoch"], 100 * share))
     if probes:
         hint = "Labelled images told right, in %. Epoch 0 is the untrained network."
-        curves.append(_curve("Probes", hint, probes))
+        curves.append(_curve("Probes", hint, probes, drops))
     meters = {}
     for row in history:
         measured = dict(row.get("health") or {})
@@ -51,24 +55,30 @@ def draw(history):
             if isinstance(value, (int, float)) and name not in ("epoch", "step"):
                 meters.setdefault(name, []).append((row["epoch"], value))
     for name in sorted(meters, key=[*PANELS, *meters].index):
-        curves.append(_curve(*PANELS.get(name, (name, "")), {"": meters[name]}))
+        title, hint = PANELS.get(name, (name, ""))
+        curves.append(_curve(title, hint, {"": meters[name]}, drops))
     return curves
 
 
-def _curve(title, hint, lines):
+def _curve(title, hint, lines, drops):
     """Lines {name: [(epoch, value)]} drawn for paper and for a dark screen."""
+    if drops:
+        hint = f"{hint} Dashed: the rate drops.".strip()
     alt = [
         f"{name}: {points[0][1]:.4g} at epoch {points[0][0]}, "
         f"{points[-1][1]:.4g} at epoch {points[-1][0]}".removeprefix(": ")
         for name, points in lines.items()
     ]
-    drawn = {"light": _drawn(title, lines, False), "dark": _drawn(title, lines, True)}
+    drawn = {
+        screen: _drawn(title, lines, drops, screen == "dark")
+        for screen in ("light", "dark")
+    }
     return dict(
         title=title, hint=hint, alt=f"{title} over epochs. {'; '.join(alt)}.", **drawn
     )
 
 
-def _drawn(title, lines, dark):
+def _drawn(title, lines, drops, dark):
     ink, pale = ("#d5d5d8", "#55555c") if dark else ("#333338", "#d8d8d8")
     figure = Figure(figsize=(4.2, 2.5), dpi=160, layout="constrained")
     axes = figure.add_subplot()
@@ -76,6 +86,8 @@ def _drawn(title, lines, dark):
         # Few points are seen one by one, many as a line.
         style = dict(marker="o", markersize=3.5) if len(points) <= 30 else {}
         axes.plot(*zip(*points), color=hue, linewidth=1.8, label=name, **style)
+    for epoch in drops:
+        axes.axvline(epoch, color=ink, linewidth=0.8, linestyle="--")
     axes.set_xlabel("epoch", color=ink)
     axes.set_ylabel("%" if title == "Probes" else title.lower(), color=ink)
     axes.tick_params(colors=ink)

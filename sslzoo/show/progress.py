@@ -179,7 +179,7 @@ class Count:
 
 def epoch_line(row, timing):
     """A line of the history in words."""
-    words = [f"epoch {row['epoch']}" if row["epoch"] else "untrained"]
+    words = [f"epoch {row['epoch']:.4g}" if row["epoch"] else "untrained"]
     if "loss" in row:
         words.append(f"loss {row['loss']:.4g}")
     health = row.get("health") or {}

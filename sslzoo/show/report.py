@@ -17,6 +17,7 @@ import io
 import pathlib
 
 import jinja2
+import keras
 import numpy as np
 
 from sslzoo import checkpoints, health
@@ -24,6 +25,7 @@ from sslzoo.data import pipeline
 from sslzoo.data.combined import Subset
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput
+from sslzoo.evaluation import snapshots
 from sslzoo.methods.base import Method
 from sslzoo.show import curves, folder, neighbours, pictures
 from sslzoo.show.progress import PROTOCOLS, duration
@@ -70,7 +72,7 @@ def write(workdir, path=None, method=None, plan=None, features=None):
         facts=_facts(run, history, timing),
         diagnosis=health.diagnose(measured),
         scores=_scores(history),
-        curves=curves.draw(history),
+        curves=curves.draw(history, _drops(plan, history)),
         views=views,
         near=near,
         said=said,
@@ -127,7 +129,7 @@ def _facts(run, history, timing):
     facts = {"Seed": run["seed"]}
     if history:
         facts["Steps"] = f"{history[-1]['step']} of {run['steps']}"
-        facts["Epochs"] = history[-1]["epoch"]
+        facts["Epochs"] = f"{history[-1]['epoch']:.4g}"
     facts["Images"] = ", ".join(
         f"{task} {count:,}".strip() for task, count in run.get("images", {}).items()
     )
@@ -139,6 +141,19 @@ def _facts(run, history, timing):
     versions = run.get("versions", {}).items()
     facts["Versions"] = ", ".join(f"{name} {number}" for name, number in versions)
     return {name: words for name, words in facts.items() if words != ""}
+
+
+def _drops(plan, history):
+    """The epochs, so far, at which the rate of a run drops."""
+    if not (plan and history):
+        return []
+    steps = {
+        step
+        for one in keras.tree.flatten(plan.optimizer())
+        for step in snapshots.drops_of(one)
+    }
+    done = history[-1]["step"]
+    return [s / plan.steps_per_epoch for s in sorted(steps) if s <= done]
 
 
 def _scores(history):

@@ -37,6 +37,11 @@ def arguments(verb):
         metavar="PART",
         help="of unreadable images above which the run stops (0.01)",
     )
+    verb.add_argument(
+        "--probe-at",
+        metavar="EPOCHS",
+        help="try its probes then too, parts of an epoch by commas: 0.1,0.2,0.5",
+    )
     verb.add_argument("--report", action="store_true", help="write report.html too")
 
 
@@ -62,6 +67,7 @@ def run(args):
             checkpoint_seconds=args.checkpoint_seconds,
             on_collapse=args.on_collapse,
             bad_images=args.bad_images,
+            probe_at=epochs_of(args.probe_at or ""),
         )
     if not distribute.is_chief(strategy):
         return
@@ -73,6 +79,16 @@ def run(args):
         common.report_line(result)
 
 
+def epochs_of(words):
+    """Numbers, of "0.1,0.5"."""
+    try:
+        return [float(word) for word in words.split(",") if word]
+    except ValueError:
+        raise BadInput(
+            f"--probe-at {words}: give epochs by commas, such as 0.1,0.5."
+        ) from None
+
+
 def options_of(args):
     """The options of `train` that were given, as words."""
     given = {
@@ -81,6 +97,7 @@ def options_of(args):
         and f"{args.checkpoint_seconds:g}",
         "--on-collapse": args.on_collapse != "warn" and args.on_collapse,
         "--bad-images": args.bad_images != 0.01 and f"{args.bad_images:g}",
+        "--probe-at": args.probe_at,
     }
     words = [word for pair in given.items() if pair[1] for word in pair]
     return words + ["--report"] * args.report

@@ -9,6 +9,7 @@ from sslzoo import backbones
 from sslzoo.data.sources import Arrays
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import feature_shift, snapshots, top_activations, tuned_layers
+from sslzoo.optim import sgd
 from sslzoo.optim.schedules import drops
 
 
@@ -142,6 +143,21 @@ def test_snapshots_tell_what_a_drop_of_the_rate_did():
     assert drop["step"] == 30
     assert drop["score"] == pytest.approx(0.15) and drop["loss"] == pytest.approx(-0.8)
     assert snapshots.evaluate(history(), drops(0.1, "", 40), "c")["drops"] == []
+
+
+def test_the_rate_is_read_from_an_optimizer():
+    optimizer = sgd.SGD(drops(0.1, "0.5,0.75", 40))
+    rate = snapshots.rate_of(optimizer)
+    found = [rate(step) for step in (0, 19, 20, 29, 30, 39)]
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-5)
+    assert snapshots.drops_of(optimizer) == [20, 30]
+    piecewise = keras.optimizers.schedules.PiecewiseConstantDecay([5, 7], [3, 2, 1.0])
+    assert snapshots.drops_of(keras.optimizers.Adam(piecewise)) == [5, 7]
+    falling = keras.optimizers.schedules.CosineDecay(0.1, 40)
+    for smooth in (falling, 0.1):
+        assert snapshots.drops_of(keras.optimizers.SGD(smooth)) == []
+    found = snapshots.evaluate(history(), rate, "c")
+    assert [drop["step"] for drop in found["drops"]] == [30, 40]
 
 
 def test_a_run_without_snapshots_is_told():

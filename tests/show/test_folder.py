@@ -64,7 +64,7 @@ def file(model, photos):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(report.curves, "draw", lambda history: [])
+    monkeypatch.setattr(report.curves, "draw", lambda *_: [])
     (tmp_path / "run").mkdir()
     about = {"recipe": "byol_tiny_toy", "knobs": {}, "seed": 0, "steps": 1}
     (tmp_path / "run" / "run.json").write_text(json.dumps(about))

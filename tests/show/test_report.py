@@ -13,6 +13,7 @@ from sslzoo import backbones
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, MissingFile
 from sslzoo.methods.sheets import Sheet
+from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
 from sslzoo.show import report, tiles
 from sslzoo.workdir import Workdir
@@ -146,7 +147,7 @@ def make_plan(labelled=True, random=lambda: seeing(0.0)):
     return Recipe(
         streams=pipeline.Stream(own, example, batch_size=16),
         method=lambda: Method(random()),
-        optimizer=lambda: None,
+        optimizer=lambda: sgd.SGD(schedules.Drops(0.1, (2, 20, 40))),
         steps=30,
         probes=probes if labelled else {},
         seed=5,
@@ -165,7 +166,7 @@ def full(tmp_path_factory):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Without curves, which take long."""
-    monkeypatch.setattr(report.curves, "draw", lambda history: [])
+    monkeypatch.setattr(report.curves, "draw", lambda *_: [])
 
 
 def test_the_page_needs_nothing_but_itself(full):
@@ -206,6 +207,18 @@ def test_curves_are_said_from_where_to_where_they_go(full):
         "Probes over epochs. colours, kNN: 31 at epoch 0, 59.5 at epoch 3; "
         "colours, linear: 40 at epoch 0, 38 at epoch 3."
     ) in alts
+
+
+def test_drops_of_the_rate_are_dashed_lines_as_far_as_the_run_went(monkeypatch):
+    """Of steps 2, 20 and 40 those of a run of 30: at epochs 2 and 20, of a step each."""
+    drawn = []
+    monkeypatch.setattr(report.curves, "_drawn", lambda *told: drawn.append(told[2]))
+    rows = history()
+    drops = report._drops(make_plan(), rows)
+    assert drops == [2, 20] and report._drops(None, rows) == []
+    (first, *_) = report.curves.draw(rows, drops)
+    assert drawn[0] == drops and first["hint"].endswith("Dashed: the rate drops.")
+    assert "Dashed" not in report.curves.draw(rows)[0]["hint"]
 
 
 def test_the_first_images_of_the_run_stand_beside_their_views(full):
