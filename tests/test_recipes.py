@@ -112,6 +112,21 @@ def test_a_file_that_is_missing_is_told_with_the_knob_that_asks_for_it(tmp_path)
         recipe.load("byol_r50_folder", data="folder:no/where")
 
 
+@pytest.mark.parametrize(
+    "name", ["split_brain_alexnet_in1k", "colorization_in1k", "colorization_r152_in1k"]
+)
+def test_the_colour_papers_biases_learn_at_twice_the_rate(name):
+    path = recipe.find(name)
+    optimizer = small(path).optimizer()
+    weights = [keras.Variable([0.0, 0.0], name=part) for part in ("kernel", "bias")]
+    optimizer.apply([np.float32([0.5, -2.0])] * 2, weights)
+    kernel, bias = map(np.asarray, weights)
+    np.testing.assert_allclose(bias, 2 * kernel, rtol=1e-5)
+    assert (kernel != 0).all()
+    again = small(path, biases=1).optimizer()
+    assert again.get_config()["rates"] == {"*bias": 1.0}
+
+
 def test_the_official_presets_are_those_of_the_sheet():
     knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
     plan = recipe.load("byol_r50_in1k", **{**knobs, "epochs": 300, "stop_after": 0})

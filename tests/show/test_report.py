@@ -210,7 +210,7 @@ def test_curves_are_said_from_where_to_where_they_go(full):
 
 
 def test_drops_of_the_rate_are_dashed_lines_as_far_as_the_run_went(monkeypatch):
-    """Of steps 2, 20 and 40 those of a run of 30: at epochs 2 and 20, of a step each."""
+    """Of steps 2, 20 and 40 those of a run of 30, with a step an epoch."""
     drawn = []
     monkeypatch.setattr(report.curves, "_drawn", lambda *told: drawn.append(told[2]))
     rows = history()
