@@ -9,6 +9,8 @@ random and trained ones: a tenth of the training images is held out, and when th
 on it has not grown in an epoch the rate drops to a tenth; at the third time it ends.
 
 The paper's task is segmentation by hypercolumns; here it is classification.
+
+    sslzoo evaluate RUN --protocol finetune --depths none,fc6,conv4,all
 """
 
 import keras
@@ -18,6 +20,7 @@ from sslzoo.augment import patches
 from sslzoo.data import pipeline
 from sslzoo.data.combined import Subset
 from sslzoo.errors import UnknownName, nearest
+from sslzoo.evaluation import feature_shift, ladder
 from sslzoo.evaluation.features import features
 from sslzoo.optim import sgd
 from sslzoo.zoo.load import known_feature
@@ -36,6 +39,7 @@ def evaluate(
     batch_size=16,
     epochs=100,
     seed=0,
+    shift=(),
 ):
     """Accuracy on the test for each depth.
 
@@ -48,11 +52,15 @@ def evaluate(
         depths: the first layer that learns, by its name; "none" and "all".
         feature: what is classified; of a map the mean over all places.
         epochs: at most.
+        shift: features of which is told how far they moved: see `feature_shift`.
 
     Returns:
-        {depth: {"top1", "validation_top1", "epochs"}}
+        {depth: {"top1", "validation_top1", "epochs"}}; and "shift" where it is asked.
     """
-    known_feature(feature, model.output)
+    for name in (feature, *shift):
+        known_feature(name, model.output)
+    for depth in depths:
+        known_depth(model, depth)
     order = np.random.default_rng(seed).permutation(train.count)
     held = max(1, train.count // 10)
     known, asked = Subset(train, order[held:]), Subset(train, order[:held])
@@ -62,7 +70,8 @@ def evaluate(
     result = {}
     for depth in depths:
         keras.utils.set_random_seed(seed)
-        network = classifier(model, depth, feature, classes)
+        twin = frozen(model, depth)
+        network = classifier(twin, feature, classes)
         optimizer = sgd.SGD(rate, decay=decay)
         network.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
         scores, stalls = [0.0], 0
@@ -85,23 +94,59 @@ def evaluate(
             "validation_top1": scores[-1],
             "epochs": len(scores) - 1,
         }
+        if shift:
+            moved = feature_shift.evaluate(model, twin, test, size, shift, crop=1.0)
+            result[depth]["shift"] = moved
     return result
 
 
-def classifier(model, depth, feature, classes):
-    """A twin of the model with a softmax on it; all below `depth` is frozen."""
+def compare(runs, probes, depths, epochs=100, say=lambda words: None):
+    """Runs beside their beginning for each depth, as `ladder.evaluate` has it.
+
+    Args:
+        runs: (name, trained model, untrained model) of each.
+        probes: name -> a dataclass with `train`, `test` and `size`.
+    """
+    results = {}
+    for name, probe in probes.items():
+        probe, rows = ladder.guarded(probe), {depth: [] for depth in depths}
+        for run, *models in runs:
+            found = []
+            for model, start in zip(models, ("as it was trained", "at random")):
+                say(f"{run}: fine-tuned on {name}, from {start}: {', '.join(depths)}")
+                maps = [k for k, v in model.output.items() if len(v.shape) == 4]
+                sets = probe.train, probe.test, probe.size
+                found.append(evaluate(model, *sets, depths, epochs=epochs, shift=maps))
+            for depth in depths:
+                trained, random = (each[depth] for each in found)
+                rows[depth].append({"run": run, "trained": trained, "random": random})
+        results[name] = {f"fine-tuned: {d}": ladder.summary(rows[d]) for d in depths}
+    return results
+
+
+def known_depth(model, depth):
+    names = [layer.name for layer in model.layers if layer.weights]
+    if depth not in ("none", "all", *(layer.name for layer in model.layers)):
+        raise UnknownName(
+            f"{model.name} has no layer {depth!r} to fine-tune from."
+            f"{nearest(depth, names)} Give none, all, or one of: {', '.join(names)}."
+        )
+
+
+def frozen(model, depth):
+    """A twin of the model, of which all below `depth` is frozen."""
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     names = [layer.name for layer in twin.layers]
-    if depth not in ("none", "all", *names):
-        raise UnknownName(
-            f"{model.name} has no layer {depth!r} to fine-tune from."
-            f"{nearest(depth, names)} Give the name of one, 'none' or 'all'."
-        )
     first = {"none": len(names), "all": 0}.get(depth)
     first = names.index(depth) if first is None else first
     for layer in twin.layers[:first]:
         layer.trainable = False
+    return twin
+
+
+def classifier(twin, feature, classes):
+    """The twin with a softmax on it."""
     x = twin.output[feature]
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(name="mean")(x)

@@ -289,6 +289,30 @@ def ladder_table(results, file=None):
     out.print(drawn)
     words = "the interval is over them" if runs > 1 else "give several for an interval"
     out.print(f"Runs: {runs}; {words}.")
+    for images, protocols in results.items():
+        for protocol, found in protocols.items():
+            if "shift" in found["runs"][0]["trained"]:
+                shift_table(images, protocol, found["runs"][0], out)
+
+
+def shift_table(images, protocol, row, out):
+    """Prints how far fine-tuning moved the layers of a run."""
+    drawn = table.Table(
+        "layer", "random", "trained", box=box.SIMPLE_HEAD,
+        title=f"{row['run']}, {images}, {protocol}: median [quartiles] of the "
+        "correlation of channels before and after",
+    )  # fmt: skip
+    for layer in row["trained"]["shift"]:
+        cells = (row[of]["shift"].get(layer) for of in ("random", "trained"))
+        drawn.add_row(layer, *map(quartiles, cells))
+    out.print(drawn)
+
+
+def quartiles(found):
+    """'0.91 [0.80, 0.97]' of {"median", "low", "high"}."""
+    if found is None or found["median"] != found["median"]:
+        return "–"
+    return f"{found['median']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 
 def interval(found):

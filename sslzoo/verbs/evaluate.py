@@ -13,9 +13,16 @@ def arguments(verb):
     verb.add_argument(
         "--protocol",
         action="append",
-        choices=("knn", "linear", "pretext"),
-        help="(the first two); pretext: the task that the run was trained by",
+        choices=("knn", "linear", "finetune", "pretext"),
+        help="(the first two); finetune: its last layers learn the labels too; "
+        "pretext: the task that the run was trained by",
     )
+    verb.add_argument(
+        "--depths",
+        metavar="LAYERS",
+        help="that finetune begins at, by commas: none,fc6,conv4,all (none,all)",
+    )
+    verb.add_argument("--epochs", type=int, help="of finetune, at most (100)")
     verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
     verb.add_argument("--size", type=int, help="side of the images (the recipe's)")
@@ -26,11 +33,16 @@ def arguments(verb):
 def run(args):
     from sslzoo import recipe, runner, watch, workdir
     from sslzoo.data import sources
-    from sslzoo.evaluation import ladder, pretext
+    from sslzoo.evaluation import ladder, pretext, tuned_layers
     from sslzoo.show import progress
 
     if args.size and not args.data:
         raise BadInput("--size is of the images of --data: name these too.")
+    asked = args.protocol or ladder.PROTOCOLS
+    if "finetune" not in asked and (args.depths or args.epochs):
+        raise BadInput("--depths and --epochs are of --protocol finetune: ask for it.")
+    if args.epochs is not None and args.epochs < 1:
+        raise BadInput(f"--epochs {args.epochs} learns nothing. Give 1 or more.")
     runs, tasks, probes, size = [], [], {}, args.size
     for path in args.runs:
         folder = workdir.Workdir(path)
@@ -55,12 +67,19 @@ def run(args):
         )
     say = (lambda words: None) if args.json else progress.say
     results = {name: {} for name in probes}
-    features = [p for p in args.protocol or ladder.PROTOCOLS if p != "pretext"]
+    features = [protocol for protocol in asked if protocol in ladder.PROTOCOLS]
     if features:
         results = ladder.evaluate(runs, probes, features, args.seeds, say)
-    if "pretext" in (args.protocol or ()):
-        for name, found in pretext.compare(tasks, probes, say).items():
-            results[name] |= found
+    more = []
+    if "finetune" in asked:
+        depths = (args.depths or "none,all").split(",")
+        epochs = args.epochs or 100
+        more.append(tuned_layers.compare(runs, probes, depths, epochs, say))
+    if "pretext" in asked:
+        more.append(pretext.compare(tasks, probes, say))
+    for found in more:
+        for name, scores in found.items():
+            results[name] |= scores
     common.show(args, results, progress.ladder_table)
     if args.out:  # Last: what took long is seen even if it cannot be kept there.
         from sslzoo import checkpoints

@@ -1,11 +1,13 @@
 """The colour proxy's studies: shift, depth, snapshots, top activations."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from sslzoo import backbones
+from sslzoo import backbones, recipe, runner, workdir
 from sslzoo.data.sources import Arrays
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import feature_shift, snapshots, top_activations, tuned_layers
@@ -177,15 +179,16 @@ def test_only_layers_from_the_depth_on_are_fine_tuned():
     kept = ["conv1_1", "conv3_3", "conv4_1", "fc6", "fc7"]
     learning = {"none": 0, "fc6": 2, "conv4_1": 3, "all": 5}
     for depth, count in learning.items():
-        net = tuned_layers.classifier(model, depth, "pooled", 2)
+        net = tuned_layers.classifier(tuned_layers.frozen(model, depth), "pooled", 2)
         net.compile("sgd", "sparse_categorical_crossentropy")
         before = {name: net.get_layer(name).kernel.numpy() for name in kept}
         images = source(4)
         net.fit(images.images / np.float32(255), images.labels, verbose=0)
         same = [np.array_equal(net.get_layer(n).kernel, before[n]) for n in kept]
         assert same == (5 - count) * [True] + count * [False]
-    with pytest.raises(UnknownName, match="Did you mean 'fc6'"):
-        tuned_layers.classifier(model, "fc66", "pooled", 2)
+    few = source(20)
+    with pytest.raises(UnknownName, match="Did you mean 'fc6'.*none, all, or one of"):
+        tuned_layers.evaluate(model, few, few, 32, depths=("none", "fc66"))
 
 
 def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
@@ -202,9 +205,51 @@ def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
         rate=0.1,
         batch_size=6,
         epochs=12,
+        shift=["block1", "block2"],
     )
     for scores in found.values():
         assert scores["top1"] == scores["validation_top1"] == 1
         assert 4 <= scores["epochs"] < 12
+    still, moved = (found[depth]["shift"] for depth in ("none", "conv2"))
+    for one in (still["block1"], still["block2"], moved["block1"]):
+        assert one["low"] == pytest.approx(1, abs=1e-5)
+    assert moved["block2"]["low"] < 0.999
     for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.slow
+def test_the_commands_make_table_6_figure_3_and_figure_4(command, tmp_path):
+    """Probes at half an epoch; layers fine-tuned, and how far that moved them."""
+    name, run = "colorization_alexnet_cifar10", tmp_path / "run"
+    small = recipe.module(recipe.find(name)).SMALL
+    small |= {"data": "toyworld:train?count=24&size=32", "drops": "0.5"}
+    small |= {"test": "toyworld:test?count=12&size=32"}
+    knobs = [f"{knob}={value}" for knob, value in small.items()]
+    code, _, err = command("train", name, *knobs, "--workdir", run, "--probe-at", 0.5)
+    assert code == 0, err
+    assert "epoch 0.5  loss" in err
+    folder = workdir.Workdir(run)
+    tried = [(row["epoch"], row["step"]) for row in folder.history()]
+    assert tried == [(0, 0), (0.5, 3), (1, 6)]
+    _, plan = runner.trained(folder)
+    rate = snapshots.rate_of(plan.optimizer())
+    (drop,) = snapshots.evaluate(folder.history(), rate, "cifar10")["drops"]
+    assert drop["step"] == 6
+
+    words = ["evaluate", run, "--protocol", "finetune", "--depths", "none,fc6"]
+    kept = tmp_path / "scores.json"
+    code, out, err = command(*words, "--epochs", 1, "--out", kept)
+    assert code == 0, err
+    for said in ("fine-tuned: none", "fine-tuned: fc6", "fc7", "1.00 [1.00, 1.00]"):
+        assert said in out
+    found = json.loads(kept.read_text())["cifar10"]
+    (row,) = found["fine-tuned: fc6"]["runs"]
+    assert set(row["trained"]["shift"]) >= {"conv1", "conv5", "fc7"}
+    assert row["trained"]["shift"]["conv5"]["low"] == pytest.approx(1, abs=1e-5)
+    for one in (row["trained"], row["random"]):
+        assert 0 <= one["top1"] <= 1 and one["epochs"] == 1
+    code, _, err = command(*words[:-1], "none,fc66")
+    assert code == 1 and "Did you mean 'fc6'" in err
+    code, _, err = command("evaluate", run, "--depths", "all")
+    assert code == 1 and "of --protocol finetune" in err
