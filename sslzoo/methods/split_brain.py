@@ -29,8 +29,7 @@ import tensorflow as tf
 from keras import ops
 
 from sslzoo import color
-from sslzoo.augment import crops, draws
-from sslzoo.augment import ops as augment
+from sslzoo.augment.windows import Windows
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
 from sslzoo.heads import maps
@@ -196,6 +195,7 @@ class SplitBrain(Method):
         right = [f"{answer.name}_right" for answer in every if answer.loss == "cl"]
         self.meters = ("loss", *(answer.name for answer in every), *right)
         self.uses = ("hha",) if "HHA" in row else ()
+        self.sees = "hha" if self.row.sees == "HHA" else "image"
         super().__init__(backbone, example, name="split_brain")
         self.stride, self.unit, self.literal = stride, unit, literal
         self.drop, self.keep_scale, self.evaluated = drop, keep_scale, evaluated
@@ -276,7 +276,7 @@ class SplitBrain(Method):
     def answers(self, batch, training=False):
         """Of every pass each answer and what is said to it, `[n, cells, cells, c]`."""
         said = []
-        images = batch["hha" if self.row.sees == "HHA" else "image"]
+        images = batch[self.sees]
         colours = images if self.lab is None else self.lab(images)
         for one in self.row.passes:
             seen = self.visible(colours, one.shown, batch, training)
@@ -314,7 +314,7 @@ class SplitBrain(Method):
             told = sheets.between(self.told(answer, said), places, size)
             pictures[given] = seen[given]
             if target == "HHA":
-                pictures |= {way: np.clip(told / 255, 0, 1), "HHA": seen["HHA"]}
+                pictures |= {way: np.clip(told / 255, 0, 1), "truth": seen["HHA"]}
                 figures |= _of_depth(told, seen["HHA"])
                 continue
             colours = lab.copy()
@@ -337,7 +337,8 @@ class SplitBrain(Method):
                 pictures[f"sure of {target}"] = certain
                 found["bits"] = sheets.entropy(p).mean(axis=(1, 2))
             figures |= {f"{way}: {name}": value for name, value in found.items()}
-        return sheets.Sheet({**pictures, "truth": images}, figures=figures)
+        pictures.setdefault("truth", images)
+        return sheets.Sheet(pictures, figures=figures)
 
     def given(self, one, answer):
         """What of an image is shown to those channels that give this answer."""
@@ -441,66 +442,3 @@ def half(maps, of):
     """All channels, the "first" half of them or the "rest"."""
     middle = maps.shape[-1] // 2
     return {"first": maps[..., :middle], "rest": maps[..., middle:]}.get(of, maps)
-
-
-@keras.saving.register_keras_serializable("sslzoo")
-class Windows:
-    """`(item, seed) -> {"image", and "hha" where there is one}`, `[size, size, 3]`.
-
-    A window of size / stored of both sides, anywhere, and its mirror as often.
-
-    Args:
-        stored: the side that images are stretched to first, whatever their shape; the
-            paper's are 256. 0: they are left as they are, and windows of `size` pixels
-            cut out.
-    """
-
-    def __init__(self, size, stored=256):
-        if stored and stored < size:
-            raise BadInput(
-                f"Windows of size={size} do not lie in images of stored={stored}."
-            )
-        self.size, self.stored = int(size), int(stored)
-
-    def get_config(self):
-        return {"size": self.size, "stored": self.stored}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
-
-    def windows(self, seed, height, width):
-        """(top, left, height, width), int64 `[..., 1, 4]`, in NumPy."""
-        where = draws.uniform(draws.children(draws.split(seed, 2)[0], 2))
-        full = np.stack(np.broadcast_arrays(height, width), axis=-1)
-        if self.stored:
-            part = np.rint(full * (self.size / self.stored))
-            part = np.maximum(part, 1)
-        else:
-            part = np.minimum(full, self.size)
-        corner = np.floor(where.astype(np.float64) * (full - part + 1))
-        corner, part = np.broadcast_arrays(corner, part)
-        return np.concatenate([corner, part], axis=-1).astype(np.int64)[..., None, :]
-
-    def start(self, item, seed):
-        image = tf.convert_to_tensor(item["image"])
-        windows = item["windows"] if "windows" in item else self.draw(image, seed)
-        return {
-            key: crops.resize(
-                tf.convert_to_tensor(item[key]), windows[..., 0, :], self.size
-            )
-            for key in ("image", "hha")
-            if key in item
-        }
-
-    def draw(self, image, seed):
-        height, width = tf.unstack(tf.shape(image)[-3:-1])
-        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
-        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
-
-    def finish(self, views, seed):
-        mirror = draws.split(augment.tensor(seed), 2)[1]
-        return {key: augment.flip(view, mirror) for key, view in views.items()}

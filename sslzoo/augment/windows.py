@@ -1,0 +1,71 @@
+"""Windows of an image, and of its depth the same, as split-brain is shown them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sslzoo.augment import crops, draws, ops
+from sslzoo.errors import BadInput
+
+
+@keras.saving.register_keras_serializable("sslzoo")
+class Windows:
+    """`(item, seed) -> {"image", and "hha" where there is one}`, `[size, size, 3]`.
+
+    A window of size / stored of both sides, anywhere, and its mirror as often.
+
+    Args:
+        stored: the side that images are stretched to first, whatever their shape; the
+            paper's are 256. 0: they are left as they are, and windows of `size` pixels
+            cut out.
+    """
+
+    def __init__(self, size, stored=256):
+        if stored and stored < size:
+            raise BadInput(
+                f"Windows of size={size} do not lie in images of stored={stored}."
+            )
+        self.size, self.stored = int(size), int(stored)
+
+    def get_config(self):
+        return {"size": self.size, "stored": self.stored}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __call__(self, item, seed):
+        return self.finish(self.start(item, seed), seed)
+
+    def windows(self, seed, height, width):
+        """(top, left, height, width), int64 `[..., 1, 4]`, in NumPy."""
+        where = draws.uniform(draws.children(draws.split(seed, 2)[0], 2))
+        full = np.stack(np.broadcast_arrays(height, width), axis=-1)
+        if self.stored:
+            part = np.rint(full * (self.size / self.stored))
+            part = np.maximum(part, 1)
+        else:
+            part = np.minimum(full, self.size)
+        corner = np.floor(where.astype(np.float64) * (full - part + 1))
+        corner, part = np.broadcast_arrays(corner, part)
+        return np.concatenate([corner, part], axis=-1).astype(np.int64)[..., None, :]
+
+    def start(self, item, seed):
+        image = tf.convert_to_tensor(item["image"])
+        windows = item["windows"] if "windows" in item else self.draw(image, seed)
+        return {
+            key: crops.resize(
+                tf.convert_to_tensor(item[key]), windows[..., 0, :], self.size
+            )
+            for key in ("image", "hha")
+            if key in item
+        }
+
+    def draw(self, image, seed):
+        height, width = tf.unstack(tf.shape(image)[-3:-1])
+        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
+        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
+
+    def finish(self, views, seed):
+        mirror = draws.split(ops.tensor(seed), 2)[1]
+        return {key: ops.flip(view, mirror) for key, view in views.items()}
