@@ -101,6 +101,34 @@ class RGBD(Source):
         return sha256(self.source.fingerprint(), self.every)
 
 
+class Seen(Source):
+    """What a network sees of the items of a source, as its images: their HHA."""
+
+    def __init__(self, source, key="hha"):
+        self.source, self.key = source, key
+        self.count, self.name, self.classes = source.count, source.name, source.classes
+        self.labels, self.uniform = getattr(source, "labels", None), True
+
+    @property
+    def fields(self):
+        fields = dict(self.source.fields)
+        return {**fields, "image": fields.pop(self.key)}
+
+    def read(self, index, window=None, smallest=None, only=None):
+        wanted = None if only is None else [self._theirs(name) for name in only]
+        item = self.source.read(index, window, smallest, wanted)
+        return {**item, "image": item.pop(self.key)} if self.key in item else item
+
+    def size(self, index):
+        return self.source.size(index)
+
+    def _theirs(self, name):
+        return self.key if name == "image" else name
+
+    def fingerprint(self):
+        return sha256(self.source.fingerprint(), self.key)
+
+
 class Frames(Source):
     """NYU Depth v2 in one .npz file: JPEGs, PNGs of depth, and the metres of a unit.
 

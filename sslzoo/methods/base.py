@@ -21,7 +21,8 @@ class Method(keras.Model):
     """A way to pretrain `backbone`. Subclasses write `train_step` and `test_step`.
 
     `meters` names the scalars a subclass passes to `report`; `uses`, what its
-    examples see of an item beside the image: ("label",) for a method with a probe.
+    examples see of an item beside the image: ("label",) for a method with a probe;
+    `sees`, what of an item goes into the backbone.
 
     Args:
         example: what the network is shown of an item, `(item, seed) -> dict`. A
@@ -31,6 +32,7 @@ class Method(keras.Model):
 
     meters = ("loss",)
     uses = ()
+    sees = "image"
     citation = ""  # BibTeX, for the cards of what it trains
     figures = ()  # What its authors report, for those cards: of {"setting" (network,
     #   images and length of training), "data", "protocol", "value", "source"}

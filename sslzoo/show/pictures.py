@@ -19,7 +19,7 @@ from PIL import Image
 from sslzoo import runner
 from sslzoo.backbones import layers
 from sslzoo.color import lab_to_rgb
-from sslzoo.data import sources
+from sslzoo.data import rgbd, sources
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput
 from sslzoo.evaluation import top_activations
@@ -78,7 +78,8 @@ def of(name, images, filters=False, top=None, count=8, where=None):
         return kernels(network)
     if top:
         size = side(method) if method else served.card.input["size"]
-        return excited(served, images, top, size, count)
+        sees = method.sees if method else "image"
+        return excited(served, images, top, size, count, sees)
     return answers(method, images, count)
 
 
@@ -109,11 +110,7 @@ def answers(method, source, count=8):
     """What the method says of `count` images of the source, evenly spread."""
     source = Quarantine(source, threshold=1.0)
     names = {"image", *method.uses}
-    if lacking := sorted(names - {"label"} - {*source.fields}):
-        raise BadInput(
-            f"{type(method).__name__} needs {', '.join(lacking)} beside each image. "
-            f"{source.name} has {', '.join(source.fields)}. With depth: rgbd:FILE."
-        )
+    _need(source, names, type(method).__name__)
     items = [source.read(i, only=names) for i in spread(source.count, count)]
     batch = {
         name: np.stack([_square(item[name], side(method)) for item in items])
@@ -138,6 +135,14 @@ def answers(method, source, count=8):
         titles.append(in_words({name: v[i] for name, v in found.figures.items()}))
     means = {name: float(np.mean(v)) for name, v in found.figures.items()}
     return Page(rows, titles, means)
+
+
+def _need(source, names, who):
+    if lacking := sorted(names - {"label"} - {*source.fields}):
+        raise BadInput(
+            f"{who} needs {', '.join(lacking)} beside each image. {source.name} has "
+            f"{', '.join(source.fields)}. With depth: rgbd:FILE."
+        )
 
 
 def _square(image, size):
@@ -168,12 +173,18 @@ def kernels(network):
     return Page(rows, titles, {"kernels": sum(map(len, rows))})
 
 
-def excited(network, source, name, size, count=8):
-    """The windows of `count` images that excite some channels of a layer most."""
+def excited(network, source, name, size, count=8, sees="image"):
+    """The windows of `count` images that excite some channels of a layer most.
+
+    Args:
+        sees: what of an item the network is shown: its "image", or its "hha".
+    """
     last = network.output[loading.known_feature(name, network.output)].shape[-1]
     channels = spread(last, CHANNELS).tolist()
     source = Quarantine(source, threshold=1.0)
-    found = top_activations.evaluate(network, source, size, name, channels, count, 1.0)
+    _need(source, {sees}, network.name)
+    seen = source if sees == "image" else rgbd.Seen(source, sees)
+    found = top_activations.evaluate(network, seen, size, name, channels, count, 1.0)
     rows, titles = [], []
     for channel, best in found.items():
         row = []
@@ -182,7 +193,8 @@ def excited(network, source, name, size, count=8):
             part = cut(_square(image, size), each["window"])
             row.append((tile(part), f"{each['value']:.3g}"))
         rows.append(row)
-        titles.append(f"{name}, channel {channel}")
+        silent = not any(each["value"] for each in best)
+        titles.append(f"{name}, channel {channel}" + ", 0 everywhere" * silent)
     largest = [best[0]["value"] for best in found.values()]
     return Page(rows, titles, {"largest, mean of channels": float(np.mean(largest))})
 

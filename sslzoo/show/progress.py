@@ -290,27 +290,29 @@ def ladder_table(results, file=None):
     words = "the interval is over them" if runs > 1 else "give several for an interval"
     out.print(f"Runs: {runs}; {words}.")
     for images, protocols in results.items():
-        for protocol, found in protocols.items():
-            if "shift" in found["runs"][0]["trained"]:
-                shift_table(images, protocol, found["runs"][0], out)
+        moved = [p for p, f in protocols.items() if "shift" in f["runs"][0]["trained"]]
+        for protocol in moved[-1:]:  # Where most is fine-tuned.
+            out.print(
+                f"{images}, {protocol}: how features before it and after correlate"
+            )
+            shift_table(protocols[protocol]["runs"], out)
 
 
-def shift_table(images, protocol, row, out):
-    """Prints how far fine-tuning moved the layers of a run."""
-    drawn = table.Table(
-        "layer", "random", "trained", box=box.SIMPLE_HEAD,
-        title=f"{row['run']}, {images}, {protocol}: median [quartiles] of the "
-        "correlation of channels before and after",
-    )  # fmt: skip
-    for layer in row["trained"]["shift"]:
-        cells = (row[of]["shift"].get(layer) for of in ("random", "trained"))
-        drawn.add_row(layer, *map(quartiles, cells))
+def shift_table(rows, out):
+    """Prints how far fine-tuning moved each layer of runs, and of their beginnings."""
+    drawn = table.Table("run", "layer", box=box.SIMPLE_HEAD)
+    for name in ("random", "trained"):
+        drawn.add_column(f"{name}: median, quartiles")
+    for row in rows:
+        for layer, found in row["trained"]["shift"].items():
+            before = row["random"]["shift"][layer]
+            drawn.add_row(row["run"], layer, quartiles(before), quartiles(found))
     out.print(drawn)
 
 
 def quartiles(found):
     """'0.91 [0.80, 0.97]' of {"median", "low", "high"}."""
-    if found is None or found["median"] != found["median"]:
+    if np.isnan(found["median"]):
         return "–"
     return f"{found['median']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 

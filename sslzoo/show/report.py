@@ -214,7 +214,7 @@ def _said(method, plan, source):
     last = [k for k, v in method.backbone.output.items() if len(v.shape) == 4][-1:]
     if last:
         pages[f"What excites {last[0]} most"] = lambda: pictures.excited(
-            method.deployable(), few, last[0], pictures.side(method)
+            method.deployable(), few, last[0], pictures.side(method), sees=method.sees
         )
     rows = []
     for title, draw in pages.items():

@@ -185,6 +185,26 @@ def test_a_method_that_needs_depth_says_so():
     depth = sources.from_spec("rgbd:toyworld:test?count=2&size=64")
     page = pictures.answers(method, depth)
     assert "HHA error" in page.figures and len(page.rows) == 2
+    captions = [caption for _, caption in page.rows[0]]
+    assert captions == ["RGB", "RGB -> HHA, reg", "truth"]
+
+
+def test_what_excites_a_network_of_depth_is_depth():
+    """Its largest answer is of the reddest HHA; its picture is what is drawn."""
+    depth = sources.from_spec("rgbd:toyworld:test?count=5&size=64")
+    page = pictures.excited(reddest(), depth, "red", 64, count=5, sees="hha")
+    largest = [depth.read(i)["hha"][..., 0].max() / 255 for i in range(5)]
+    said = [float(caption) for _, caption in page.rows[0]]
+    np.testing.assert_allclose(said, np.sort(largest)[::-1], atol=2e-3)
+    pictured = pictures.excited(reddest(), depth, "red", 64, count=5)
+    assert page.figures != pictured.figures
+    with pytest.raises(BadInput, match="needs hha beside each image"):
+        pictures.excited(reddest(), shades(2), "red", 40, sees="hha")
+
+
+def test_a_channel_that_says_nothing_is_told():
+    page = pictures.excited(reddest(), shades(1), "red", 40)
+    assert page.titles == ["red, channel 0, 0 everywhere"]
 
 
 def test_a_method_that_does_not_say_how_large_its_images_are(method):

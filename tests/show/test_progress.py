@@ -200,9 +200,33 @@ def test_a_ladder_shows_mean_and_interval_of_runs_in_percent():
     of_three = {"mean": 0.437, "low": 0.431, "high": 0.443}
     of_one = {"mean": 0.329, "low": None, "high": None}
     row = {"trained": of_three, "random": of_one, "difference": of_three}
-    progress.ladder_table({"cifar10": {"knn": {**row, "runs": [0, 0, 0]}}}, file)
+    runs = 3 * [{"run": "a", "trained": {"top1": 0.4}, "random": {"top1": 0.3}}]
+    progress.ladder_table({"cifar10": {"knn": {**row, "runs": runs}}}, file)
     said = file.getvalue()
     assert "43.7 [43.1, 44.3]" in said and "32.9" in said and "Runs: 3" in said
+
+
+def test_a_ladder_tells_how_far_the_deepest_fine_tuning_moved_each_layer():
+    one = {"mean": 0.5, "low": None, "high": None}
+
+    def found(r):
+        shift = {"conv1": {"median": r, "low": r - 0.1, "high": 1.0}}
+        shift["dead"] = dict.fromkeys(("median", "low", "high"), np.nan)
+        rows = [{"run": "a", "trained": {"shift": shift}, "random": {"shift": shift}}]
+        return {"trained": one, "random": one, "difference": one, "runs": rows}
+
+    file = io.StringIO()
+    told = {
+        "knn": found(0.0),
+        "fine-tuned: fc6": found(0.9),
+        "fine-tuned: all": found(0.4),
+    }
+    told["knn"]["runs"][0]["trained"] = {}
+    progress.ladder_table({"pets": told}, file)
+    said = file.getvalue()
+    assert "pets, fine-tuned: all: how features" in said
+    assert said.count("0.40 [0.30, 1.00]") == 2 and "0.90 [" not in said
+    assert "dead" in said and "–" in said
 
 
 def test_a_count_is_drawn_twice_a_second_and_at_its_end(terminal):
