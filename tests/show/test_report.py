@@ -116,7 +116,7 @@ def colours(count, each):
 class Method:
     """Of which only the backbone is asked for."""
 
-    uses = ()
+    uses, sees = (), "image"
 
     def __init__(self, backbone):
         self.backbone = backbone
