@@ -11,6 +11,7 @@ and how much in their number, `per_class`. Which images and which buckets they h
 not published: all here follows a seed, and stays as it is from epoch to epoch.
 """
 
+import collections
 import json
 import pathlib
 import re
@@ -93,7 +94,15 @@ def hierarchical(source, tree, count):
     """
     classes = _classes(source)
     _fewer(count, classes, source)
-    tree = _pruned(_read(tree), set(classes))
+    tree = _read(tree)
+    leaves = collections.Counter(_leaves(tree))
+    twice = [name for name in classes if leaves[name] > 1]
+    if twice:
+        raise BadInput(
+            f"The tree has {', '.join(twice[:5])} in two places: in which group they "
+            "belong is not told. Leave each class once."
+        )
+    tree = _pruned(tree, set(classes))
     known = _names(_branches(tree))
     missing = [name for name in classes if name not in known]
     if missing:
@@ -217,6 +226,18 @@ def _read(tree):
         return json.loads(pathlib.Path(tree).read_text())
     except ValueError as error:
         raise BadInput(f"{tree} is no JSON: {error}.") from None
+
+
+def _leaves(tree):
+    """Every class of a tree, as often as it has it; what is no tree is refused."""
+    if isinstance(tree, dict):
+        return [name for branch in tree.values() for name in _leaves(branch)]
+    if isinstance(tree, (list, tuple)) and all(isinstance(name, str) for name in tree):
+        return [*tree]
+    raise BadInput(
+        f"A tree of labels has {tree!r} where a branch should be: give "
+        '{name: a tree}, or a list of classes, such as {"animal": ["cat", "dog"]}.'
+    )
 
 
 def _pruned(tree, classes):

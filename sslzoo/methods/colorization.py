@@ -51,7 +51,6 @@ HYPERCOLUMNS = {  # {feature: stride}; "data" is the gray image itself.
     | {"block4_2": 32},
 }
 GRAY_MEAN = 0.4488  # What the authors take from gray before the network sees it.
-COLOURLESS = 2 / 255  # Of chroma: less is what rounding leaves of gray.
 CELLS = 64  # Places along a side of a picture for a person: between them it is smooth.
 
 
@@ -290,7 +289,9 @@ def freeze_affine(backbone):
 def part_gray(images):
     """The part of the images that have no colour anywhere."""
     chroma = ops.max(images, axis=-1) - ops.min(images, axis=-1)
-    return ops.mean(ops.cast(ops.max(chroma, axis=(1, 2)) < COLOURLESS, "float32"))
+    return ops.mean(
+        ops.cast(ops.max(chroma, axis=(1, 2)) < colour_targets.COLOURLESS, "float32")
+    )
 
 
 def _marginal(p, weight):

@@ -24,6 +24,7 @@ from sslzoo.errors import BadInput
 from sslzoo.losses import colorization as losses
 from sslzoo.losses.classification import cross_entropy
 
+COLOURLESS = 2 / 255  # Of chroma: less is what rounding leaves of gray.
 CHANNELS = {"ab": slice(1, 3), "Lab": slice(0, 3)}
 
 
@@ -200,6 +201,12 @@ def matched(target, other, images, places):
     variance whatever is asked, so the gradient in the hypercolumn is as large as the
     gradient in the outputs: of that, the root of the mean square is made equal.
     """
+    if np.max(np.ptp(images, axis=-1)) < COLOURLESS:
+        raise BadInput(
+            f"The first {len(images)} images of the run have no colour, so that the "
+            "steps of two losses cannot be compared by them. Give other images, or "
+            "the scale of the loss yourself: scale=1."
+        )
 
     def size(asked):
         outputs = tf.zeros((*places.shape[:2], asked.outputs))

@@ -99,6 +99,27 @@ def test_a_tree_that_does_not_cover_the_labels_is_refused():
 
 
 @pytest.mark.parametrize(
+    "tree, words",
+    [
+        ({"a": "cat", "b": ["dog"]}, "has 'cat' where a branch should be"),
+        ({"a": {"b": None}, "c": ["cat", "dog"]}, "has None where"),
+        ({"a": [1, "cat"], "b": ["dog"]}, r"has \[1, 'cat'\] where"),
+        (7, "has 7 where"),
+        ({"a": ["cat", "dog"], "b": {"c": ["cat"]}}, "has cat in two places"),
+    ],
+)
+def test_what_is_no_tree_is_told(tree, words):
+    with pytest.raises(BadInput, match=words):
+        labels.hierarchical(source(4, ["cat", "dog"]), tree, 2)
+
+
+def test_a_tree_may_have_a_stranger_twice():
+    tree = {"a": ["cat", "stranger"], "b": ["dog", "stranger"]}
+    found = labels.hierarchical(source(4, ["cat", "dog"]), tree, 2)
+    assert len({*found.labels}) == 2
+
+
+@pytest.mark.parametrize(
     "space, words",
     [
         ("Z4", "labels='Z4': give E10"),

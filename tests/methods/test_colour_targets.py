@@ -142,6 +142,21 @@ def test_matched_targets_have_gradients_of_one_size_at_the_hypercolumn():
     assert size(Regression()) < 0.5 * truth or size(Regression()) > 2 * truth
 
 
+@pytest.mark.parametrize("shade", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["regression", "bins"])
+def test_losses_are_not_matched_by_images_without_colour(kind, shade):
+    """Their gradients are of nothing, or of rounding: a scale of 0, or of thousands."""
+
+    def gray():
+        return np.full((4, 16, 16, 3), shade, "float32")
+
+    with pytest.raises(BadInput, match="first 4 images of the run have no colour"):
+        colour_targets.named(kind, gray)
+    assert colour_targets.named(kind, gray, scale=2.0).scale == 2
+    prior = colour_targets.named("bins", gray, scale=1.0, rebalance=True).prior
+    assert np.isfinite(prior).all() and sum(prior) == pytest.approx(1)
+
+
 def test_a_recipe_names_its_target():
     def some():
         return images(4)
