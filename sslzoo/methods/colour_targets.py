@@ -12,6 +12,7 @@ Outputs are `[n, points, outputs]`, images `[n, h, w, 3]`, places int `[n, point
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -191,6 +192,7 @@ def ab_prior(images, nearest=10, sigma=5.0):
 
 
 TARGETS = {"histograms": Histograms, "regression": Regression, "bins": Bins}
+TARGETS["regression_lab"] = functools.partial(Regression, "Lab")
 
 
 def matched(target, other, images, places):

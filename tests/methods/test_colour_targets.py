@@ -166,6 +166,8 @@ def test_a_recipe_names_its_target():
 
     assert colour_targets.named("histograms", never) == Histograms()
     assert colour_targets.named("bins", never, scale=2.0) == Bins(scale=2.0)
+    assert colour_targets.named("regression", some, 1.0) == Regression("ab")
+    assert colour_targets.named("regression_lab", some, 1.0) == Regression("Lab")
     scaled = colour_targets.named("regression", some)
     assert scaled.scale not in (0, 1)
     assert len(colour_targets.named("bins", some, 1.0, rebalance=True).prior) == 313
