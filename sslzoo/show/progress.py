@@ -277,7 +277,8 @@ def percent(share):
 def ladder_table(results, file=None):
     """Prints `evaluation.ladder.evaluate`: mean and interval over runs, in percent."""
     out = console.Console(file=file, highlight=False)
-    drawn = table.Table("images", "protocol", box=box.SIMPLE_HEAD)
+    drawn = table.Table("images", box=box.SIMPLE_HEAD)
+    drawn.add_column("protocol", no_wrap=True)
     for name in ("random", "trained", "difference"):
         drawn.add_column(f"{name} [95 %]", justify="right")
     runs = 0
