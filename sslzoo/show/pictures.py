@@ -156,15 +156,14 @@ def kernels(network):
     Of L they are gray; of a and b, and of Lab, the colours of L = 50 and around.
     """
     rows, titles = [], []
-    for layer in _first_convolutions(network):
+    for name, layer, part in _first_convolutions(network):
         kernel = np.asarray(layer.kernel, "float32")
-        part = _sees(layer)
         pictures = [kernel[..., k] for k in range(kernel.shape[-1])]
         shown = [as_filter(each, part) for each in pictures]
         scale = max(1, TILE // 2 // kernel.shape[0])
         shown = [np.kron(each, np.ones((scale, scale, 1))) for each in shown]
         titles.append(
-            f"{layer.name}: {len(shown)} kernels of {kernel.shape[0]} x "
+            f"{name}: {len(shown)} kernels of {kernel.shape[0]} x "
             f"{kernel.shape[1]}, of {part}"
         )
         for start in range(0, len(shown), COLUMNS):
@@ -200,7 +199,9 @@ def excited(network, source, name, size, count=8, sees="image"):
 
 
 def _first_convolutions(network):
-    """The convolutions that no other comes before: two where a network has halves."""
+    """The convolutions that no other comes before, two where a network has halves: of
+    each its name, the layer, and what it sees.
+    """
     behind, first = set(), []
     for layer in network.operations:
         inputs = keras.tree.flatten(getattr(layer, "input", []))
@@ -210,14 +211,23 @@ def _first_convolutions(network):
         elif isinstance(layer, keras.layers.Conv2D):
             first.append(layer)
             behind |= outputs
-    if not first:
+    if first:
+        return [(layer.name, layer, _sees(layer)) for layer in first]
+    # Halves that are networks themselves, behind the layer that makes their colours.
+    lab = any(isinstance(each, layers.Lab) for each in network.operations)
+    nested = [
+        (f"{half.name}/{name}", layer, _named(layer, lab))
+        for half in network.operations
+        if isinstance(half, keras.Model)
+        for name, layer, _ in _first_convolutions(half)
+    ]
+    if not nested:
         raise BadInput(f"{network.name} has no convolution, so no filters to show.")
-    return first
+    return nested
 
 
 def _sees(layer):
     """What reaches a convolution: "L", "ab", "Lab", "gray" or "RGB"."""
-    channels = layer.kernel.shape[-2]
     before, x = [], layer.input
     while getattr(x, "_keras_history", None) is not None:
         operation = x._keras_history.operation
@@ -226,7 +236,13 @@ def _sees(layer):
         if not inputs or isinstance(operation, keras.layers.InputLayer):
             break
         x = inputs[0]
-    if any(isinstance(each, layers.Lab) for each in before):
+    return _named(layer, any(isinstance(each, layers.Lab) for each in before))
+
+
+def _named(layer, lab):
+    """What the channels of a convolution are, behind a layer of Lab or not."""
+    channels = layer.kernel.shape[-2]
+    if lab:
         return {1: "L", 2: "ab", 3: "Lab"}.get(channels, "Lab")
     return {1: "gray", 3: "RGB"}.get(channels, f"{channels} channels")
 

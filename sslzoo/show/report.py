@@ -153,7 +153,7 @@ def _drops(plan, history):
         for step in snapshots.drops_of(one)
     }
     done = history[-1]["step"]
-    return [s / plan.steps_per_epoch for s in sorted(steps) if s <= done]
+    return [s / plan.steps_per_epoch for s in sorted(steps) if s < done]
 
 
 def _scores(history):

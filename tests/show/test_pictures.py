@@ -114,6 +114,17 @@ def test_filters_of_both_halves_are_in_what_each_sees():
     assert np.ptp(colours, axis=-1).max() > 0.1
 
 
+def test_filters_of_halves_that_are_networks_are_found():
+    net = backbones.build("split", half="resnet18", width=1 / 16, stem="small")
+    page = pictures.kernels(net)
+    assert [title.partition(":")[0] for title in page.titles] == [
+        "light/root_conv",
+        "colour/root_conv",
+    ]
+    assert [title.rpartition("of ")[2] for title in page.titles] == ["L", "ab"]
+    assert np.ptp(page.rows[0][0], axis=-1).max() < 1e-6
+
+
 def test_many_filters_take_many_rows_under_one_title():
     net = backbones.build("tiny", width=20)
     page = pictures.kernels(net)
