@@ -219,16 +219,35 @@ def test_features_of_a_folder_are_those_of_their_record(row):
     assert met if row["computed in"] == "float32" else "second misses" in PROSE
 
 
+STEP = {  # Words of a row: the key of its record.
+    "peak": "mebibytes",
+    "seconds": "seconds",
+    "kept": "kept_mebibytes",
+}
+
+
 @pytest.mark.parametrize("row", rows("with maps"), ids=lambda row: row[""])
 def test_what_a_step_without_maps_takes_is_that_of_its_record(row):
-    what = "seconds" if row[""] == "seconds" else "mebibytes"
-    found = COSTS["memory"]
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    what = next(key for words, key in STEP.items() if words in row[""])
+    found = COSTS[name]
     for column, kind in (
         ("with maps", "plain"),
         ("without", "saving"),
         ("part", "part_of_plain"),
     ):
         assert row[column] == shown(found[f"{kind}_{what}"], row[column])
+    if row["wanted"] != "none":
+        assert found[f"part_of_plain_{what}"] <= float(row["wanted"])
+
+
+def test_a_revnet_of_twice_the_units_keeps_no_more_maps():
+    """Asked: within 10 %, where plain backprop about doubles."""
+    once, twice = COSTS["memory"], COSTS["memory-doubled"]
+    assert (once["units"], twice["units"]) == (1, 2)
+    key = "kept_mebibytes"
+    assert twice[f"saving_{key}"] == pytest.approx(once[f"saving_{key}"], rel=0.1)
+    assert twice[f"plain_{key}"] > 1.4 * once[f"plain_{key}"]
 
 
 def test_what_is_said_of_single_turns_and_objectives_is_recorded():
