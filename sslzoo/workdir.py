@@ -22,6 +22,9 @@ import shlex
 from sslzoo import __version__, checkpoints, recipe
 from sslzoo.errors import BadInput, MissingFile, RunStopped
 
+# Of a processor's flags those that decide how quick a network is on it.
+UNITS = {"avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
+
 
 class Workdir:
     """Of one run, at `path`; made where it is not there yet.
@@ -175,13 +178,15 @@ def made(words):
 
 
 def machine():
-    """This computer: its architecture, cores and processor."""
-    processor = platform.processor()
+    """This computer: its architecture, cores, processor, and what that is quick at."""
+    processor, units = platform.processor(), []
     if os.path.exists("/proc/cpuinfo"):  # Linux tells its name there alone.
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+        lines = text.splitlines()
         names = [line.split(":")[1].strip() for line in lines if "model name" in line]
         processor = names[0] if names else processor
-    told = platform.machine(), f"{os.cpu_count()} cores", processor
+        units = [name for word, name in UNITS.items() if word in text.split()]
+    told = platform.machine(), f"{os.cpu_count()} cores", processor, *units
     return ", ".join(word for word in told if word)
 
 
