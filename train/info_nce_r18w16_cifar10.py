@@ -7,13 +7,15 @@ CIFAR-10 by default; other images by data=, test=, image_size= and blur=, such a
 data=npz:imagenette224.npz#train test=npz:imagenette224.npz#test image_size=96 blur=0.5,
 or data=toyworld:train?size=64 test=toyworld:test?size=64 image_size=64. By default it
 is `byol_r18w16_cifar10`, to rounding. docs/plane.md has the knobs of each table of the
-paper. All images are kept decoded; with cache=false each is decoded anew.
+paper. All images are kept decoded; with cache=false each is decoded anew. count=10000
+takes the first so many of them.
 """
 
 import dataclasses
 
 from sslzoo import backbones
 from sslzoo.augment import ablations
+from sslzoo.data import labels as label_spaces
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
 from sslzoo.methods import byol, info_nce
@@ -34,6 +36,7 @@ SMALL = dict(
 def recipe(
     data="tfds:cifar10/train",
     test="tfds:cifar10/test",
+    count=0,
     backbone="resnet18",
     image_size=32,
     batch_size=256,
@@ -68,7 +71,7 @@ def recipe(
     seed=0,
 ):
     """`rate` is of `batch_size` * `accumulate` images; `views` a row of Table 17."""
-    source = sources.from_spec(data, cache)
+    source = label_spaces.first(sources.from_spec(data, cache), count)
     steps = epochs * (source.count // (batch_size * accumulate))
     pair = (
         dataclasses.replace(view, blur=view.blur * blur, brighten=brighten)

@@ -80,7 +80,7 @@ CELLS = (
     split("ensembled L→ab", "11.7 23.7 30.9 32.2 31.3", row="ensemble"),
     split("(L,ab)→(ab,L)", "15.1 22.6 24.4 23.2 21.1", 3, row="equation4"),
     split("(L,ab,Lab)→(ab,L,Lab)", "15.4 22.9 24.0 22.0 18.9", 3, row="equation5"),
-    Cell("colorizer, Lab regression", COLOR, {"target": "regression"}),
+    Cell("colorizer, Lab regression", COLOR, {"target": "regression_lab"}),
     Cell("colorizer, histograms", COLOR, {"target": "histograms"}),
     Cell("colorizer, 313 classes", COLOR, {"target": "bins"}),
 )
