@@ -232,8 +232,8 @@ def test_weights_that_are_frozen_stay_and_let_the_gradient_through():
 def test_in_bfloat16_the_sums_are_kept_in_full_and_so_the_gradients_are_the_same():
     """To the rounding of F's own numbers: of the largest a few parts in 2^8, each time.
 
-    Through three units that is ten at most; where a processor has no units for
-    bfloat16 it rounds more often: 5.4 of them were seen on one, and 5 on none before.
+    Through three units that is ten at most. Where a processor has no units for
+    bfloat16 it rounds more often: of one such 5.4 were seen.
     """
     plain, found = (step(brief(s, "mixed_bfloat16"), pictures()) for s in (0, 1))
     compare(found, plain, 10 / 2**8, 1e-3)
