@@ -45,7 +45,7 @@ def like(other, method):
 
 
 def assert_same(one, other, parts=PARTS, rtol=1e-4, atol=1e-5):
-    """Of biases before a norm, which only rounding moves, 1e-5 is less than a step's."""
+    """Biases before a norm are moved by rounding alone: by 1e-6 or so."""
     for part in parts:
         mine, its = getattr(one, part).weights, getattr(other, part).weights
         assert len(mine) == len(its) > 0

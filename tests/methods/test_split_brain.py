@@ -215,8 +215,8 @@ def apart(method):
 def test_a_step_together_is_two_steps_apart(batch):
     """Weights and running averages; and so the halves may be trained apart.
 
-    To 1e-5, where kernels move by 6e-3 or more. Larger steps than these let the rounding
-    of sums in another order choose other maxima to pool.
+    To 1e-5, where kernels move by 6e-3 or more. Larger steps let the rounding of sums
+    in another order choose other maxima to pool.
     """
     method = make(optimizer=keras.optimizers.SGD(1e-3, momentum=0.9))
     pair = apart(method)
