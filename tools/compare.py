@@ -22,6 +22,8 @@ import sys
 from sslzoo import workdir
 
 TOOLS = pathlib.Path(__file__).parent
+EXACT = ("difference", "cosine")
+TOLD = ("objective", *EXACT)
 ONE_CORE = ["taskset", "-c", "0"]
 
 
@@ -89,18 +91,23 @@ def pairs(peers, data, photo):
 
 
 def figure(command):
-    """What a command prints in its last line: its rate, and the objective of a fit."""
+    """What a command prints in its last line: its rate, and what else is told of it.
+
+    Of a fit that is its objective, of ours how far its features are from the unfolded
+    network's in single precision.
+    """
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     line = done.stdout.strip().splitlines()[-1]
     if not line.startswith("{"):
-        return float(line.split(":")[1].split()[0]), None
+        return float(line.split(":")[1].split()[0]), {}
     found = json.loads(line)
+    told = {key: found[key] for key in TOLD if key in found}
     if "objective" in found:
-        return 1 / found["seconds"], found["objective"]
-    return next(found[key] for key in found if key.endswith("_per_second")), None
+        return 1 / found["seconds"], told
+    return next(found[key] for key in found if key.endswith("_per_second")), told
 
 
 def main():
@@ -115,12 +122,12 @@ def main():
     known = pairs(args.peers, args.data, args.photo)
     if args.what not in known:
         sys.exit(f"{args.what!r} is none of: {', '.join(known)}.")
-    ours, theirs, objectives = [], [], []
+    ours, theirs, others = [], [], []
     for turn in range(args.turns):
         for command, rates in zip(known[args.what], (ours, theirs)):
-            rate, objective = figure(command)
+            rate, told = figure(command)
             rates.append(rate)
-            objectives += [objective] if objective else []
+            others.append(told)
             print(f"turn {turn + 1}: {command[-1]}  {rates[-1]:.2f}", file=sys.stderr)
     result = {
         "what": args.what,
@@ -132,8 +139,10 @@ def main():
         "peer": theirs,
         "ratio": statistics.median(a / b for a, b in zip(ours, theirs)),
     }
+    objectives = [told["objective"] for told in others if "objective" in told]
     if objectives:
         result["objectives"] = {"ours": objectives[::2], "peer": objectives[1::2]}
+    result |= {key: value for key, value in others[0].items() if key in EXACT}
     print(json.dumps(result, indent=1))
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -211,6 +211,8 @@ def simclr():
             default=folder in ("pretrain", "pretrained", "supervised"),
             limits=[
                 "No licence is stated of the weights; the repository's is Apache-2.0.",
+                "The names of its files are those of a script of others that fetches "
+                "them.",
                 "How its authors show images (the centre, 0.875, bicubic) is recalled, "
                 "not recorded.",
             ],
@@ -284,7 +286,6 @@ def split_brain():
             input={"crop": 227 / 256, "interpolation": "bilinear"},
             limits=[
                 "No licence is stated of the weights; the repository's is MIT.",
-                UNTRIED,
                 "What keeps its halves apart are zeros among the weights alone, as far "
                 "as is known: training that goes on mixes them.",
                 "Its authors make images 256 x 256 first, whatever their sides were, "
@@ -339,7 +340,6 @@ def color_proxy():
             default=True,
             limits=[
                 "No licence is stated of the weights; the repository's is BSD-3.",
-                UNTRIED,
                 "It sees no colours: images are made gray, by their mean.",
                 "Which of the paper's runs the file is, and what else it holds, is not "
                 "recorded; what is left over is known by its shape or refused.",
@@ -368,7 +368,7 @@ def published(name, built, *, licences, limits=(), published=(), input=None, **v
         input={**network["input"], **(input or {})},
         features=network["features"],
         licences={"code": "Apache-2.0", "data": DATA, **licences},
-        limits=[*limits, *LIMITS],
+        limits=[*limits, UNTRIED, *LIMITS],
         published=list(published),
         **values,
     )

@@ -12,7 +12,9 @@ def arguments(verb):
     verb.add_argument("--method", help="such as byol")
     verb.add_argument("--backbone", help="such as r50")
     verb.add_argument(
-        "--license", "--licence", help="of SPDX, such as 'CC-BY*'; or permissive"
+        "--license",
+        "--licence",
+        help="of code and weights: permissive, noncommercial, or as 'CC-BY*'",
     )
     verb.add_argument("--registry", **common.REGISTRY)
 

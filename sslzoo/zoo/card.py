@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from sslzoo.errors import BadInput
+from sslzoo.zoo import names
 from sslzoo.zoo.shape import (
     COUNT,
     FLAG,
@@ -110,9 +111,9 @@ def parse(text, origin="card.json"):
         raise BadInput(
             f"{origin} is no card: "
             + "; ".join(
-                f"{words} {', '.join(names)}"
-                for words, names in (("it lacks", missing), ("unknown:", unknown))
-                if names
+                f"{words} {', '.join(of)}"
+                for words, of in (("it lacks", missing), ("unknown:", unknown))
+                if of
             )
             + "."
         )
@@ -123,10 +124,13 @@ def parse(text, origin="card.json"):
 
 def _flaw(field, value):
     words = flaw(value, _SHAPES[field], field)
+    if field == "name" and not words and not names.WHOLE.fullmatch(value):
+        # It becomes that of a folder: it may not lead out of the one that it is in.
+        return f"name is {json.dumps(value)}, where <method>_<arch>.<tag> is expected"
     if field == "features" and not words:
         if all(each["name"] != "pooled" for each in value):
-            names = ", ".join(each["name"] for each in value)
-            return f"features are [{names}], where pooled is expected too"
+            there = ", ".join(each["name"] for each in value)
+            return f"features are [{there}], where pooled is expected too"
     return words
 
 

@@ -29,7 +29,8 @@ def list_models(
         pretrained: only those whose weights are here or can be fetched. Of what is
             made of its authors' files, those whose address is known.
         method, backbone: "byol"; "r50" or "resnet50". Patterns too.
-        license: "permissive", "noncommercial", or a pattern of SPDX names.
+        license: of code and weights, not of the images learned from, which the card
+            has too: "permissive", "noncommercial", or a pattern of SPDX names.
         exclude: as `filter`: none of them.
         max_params: most parameters.
         as_table: gives a dict for each, {"name", "method", "backbone", ...}; its

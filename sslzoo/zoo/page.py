@@ -295,6 +295,9 @@ def _protocols(card):
     return "\n\n" + "\n".join(lines) if lines else ""
 
 
+_LINES = """The line that trains the run which is exported makes the weights, by itself;
+the others give the scores, and the model its name."""
+
 _FILES = """Files are looked for from the folder in which the lines are called. How to
 come by those of sslzoo's own measurements, its docs/data.md says: "The files of our
 measurements"."""
@@ -302,6 +305,8 @@ measurements"."""
 
 def _origin(card):
     lines = [f"## Where it comes from\n\n```text\n{card.origin}\n```"]
+    if "\nsslzoo export " in card.origin:
+        lines.append(_LINES)
     knobs = card.training.get("knobs", {})
     if any(re.match("(npz|folder|rgbd):", str(value)) for value in knobs.values()):
         lines.append(_FILES)

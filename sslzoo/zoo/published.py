@@ -238,6 +238,8 @@ def opened(card, path):
     if inside is None or not given.is_file() or given.name == inside:
         yield path
         return
+    if not re.fullmatch(NAME, inside):
+        raise BadInput(f"The card of {card.name!r} has no name of a file: {inside!r}.")
     with tempfile.TemporaryDirectory() as folder:
         archive.unpack(path, folder, path)
         found = sorted(pathlib.Path(folder).rglob(inside))

@@ -356,7 +356,7 @@ def _unknown(name, known, indexes):
     if tags:
         return UnknownName(
             f"Model {bare!r} has no tag {tag!r}.{nearest(tag, tags)} "
-            f"It has: {', '.join(tags)}."
+            f"It has: {', '.join(tags)}; sslzoo.list_models('{bare}*') tells of them."
         )
     method, _, arch = bare.lower().rpartition("_")
     others = sorted(n for n in known if method and _bare(n).endswith(f"_{arch}"))

@@ -481,3 +481,19 @@ def test_one_who_was_killed_while_unpacking_does_not_matter(
     entry = registry.find("byol_tiny", models, allow_http=True)
     sums.check(entry.path)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("out", ["registry", "model.zip"])
+def test_a_card_cannot_have_a_model_put_elsewhere(publish, tmp_path, out):
+    """Its name is that of a folder, and the sums of who tampers fit."""
+    source = shutil.copytree(publish("byol_tiny.a").path, tmp_path / "mine")
+    text = (source / "card.json").read_text()
+    (source / "card.json").write_text(text.replace("byol_tiny.a", "../../evil_x.y"))
+    digests = {path: disk.sha256(source / path) for path in sums.found(source)}
+    digests.pop(sums.NAME, None)
+    sums.write(source, digests)
+    before = sorted(tmp_path.rglob("*"))
+    for use in (sslzoo.bundle, lambda name, _: sslzoo.info(name)):
+        with pytest.raises(BadInput, match='name is "../../evil_x.y"'):
+            use(str(source), str(tmp_path / "deep" / "out" / out))
+    assert not [path for path in tmp_path.rglob("*evil*") if path not in before]

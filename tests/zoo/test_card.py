@@ -14,6 +14,9 @@ ROW |= {"random": INTERVAL, "paper": None}
 POOLED = {"name": "pooled", "channels": 4, "stride": None}
 BAD = [
     ("name", 5, "name is 5, where a text"),
+    ("name", "../../evil_x.y", 'name is "../../evil_x.y", where <method>_<arch>.<tag>'),
+    ("name", "/byol_tiny.a", "where <method>_<arch>.<tag>"),
+    ("name", "", 'name is "", where'),
     ("summary", None, "summary is null, where a text"),
     ("backbone", {}, "backbone is {}, where an object with parameters"),
     ("backbone", {"parameters": "many"}, 'parameters is "many", where a whole number'),

@@ -419,11 +419,13 @@ def spoilt(content):
 def archived(entry, server, google):
     """Publishes what is in an archive: of the right files, and `more`."""
 
-    def publish(kind="tar.gz", more=None, change=lambda content: content):
+    def publish(
+        kind="tar.gz", more=None, change=lambda content: content, inside=PARTS[0]
+    ):
         members = {f"./r50/{n}": (google[0] / n).read_bytes() for n in PARTS}
         server.files[f"/1.{kind}"] = change(packed(kind, {**members, **(more or {})}))
         where = {"converter": "google_simclr", "url": f"{server.base}/1.{kind}"}
-        return entry("simclr_r50.in1k_google", SIMCLR, inside=PARTS[0], **where)
+        return entry("simclr_r50.in1k_google", SIMCLR, inside=inside, **where)
 
     return publish
 
@@ -438,6 +440,14 @@ def test_an_archive_is_unpacked(
     (tmp_path / "mine").write_bytes(server.files[f"/1.{kind}"])
     for mine in (tmp_path / "mine", google[0] / PARTS[0], google[0]):
         same(get("simclr_r50", checkpoint=mine)(photos), google[1])
+
+
+@pytest.mark.parametrize("inside", [f"../{PARTS[0]}", "/etc/passwd", "*", ""])
+def test_a_card_cannot_have_another_file_read(archived, get, inside, own_cache):
+    archived(inside=inside)
+    with pytest.raises(BadInput, match="has no name of a file: "):
+        get("simclr_r50")
+    assert {*left(own_cache)} <= {".pinned"}
 
 
 def test_a_module_of_the_hub_is_unpacked_and_mapped(
