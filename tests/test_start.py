@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+import sslzoo
 from sslzoo import cli
 
 TOOLS = pathlib.Path(__file__).resolve().parents[1] / "tools"
@@ -123,7 +124,10 @@ def test_a_folder_of_ones_own_takes_the_place_of_the_scenes(
     assert not start.main(["demo", "my photos"])
     assert [words[0] for words in ran(start)] == [v for v in VERBS if v != "sheet"]
     (features,) = (x for x in shown(capsys.readouterr().err) if " features " in x)
-    assert shlex.split(features)[3] == str(tmp_path / "my photos")
+    model, pictures = shlex.split(features)[2:4]
+    assert pictures == str(tmp_path / "my photos")
+    # The network of the demo has seen drawn scenes alone, the shipped one photographs.
+    assert sslzoo.info(model).card.name == "byol_r18w16.imagenette96_ep200"
 
 
 def test_a_folder_that_is_none_is_said_before_anything_is_done(start, capsys):

@@ -27,6 +27,7 @@ STAMP = VENV / "made-by-start.json"
 
 RUN, FEATURES, PAGE = "runs/first", "runs/first/features.npz", "runs/first/report.html"
 MODELS, MODEL = "runs/models", "byol_r18w16.toyworld"
+SHIPPED = "byol_r18w16"  # Which has seen photographs, as that of the demo has not.
 SCENES = "runs/toyworld"
 # A second process fills the second core; a file's tests share what they set up. Files
 # in their order: the largest first would leave a slow one of few tests for the end.
@@ -47,8 +48,13 @@ def demo(folder=None):
     if folder is None and not (ROOT / SCENES).exists():
         step("Make a folder of pictures", f"sheet --folder {SCENES}")
     (ROOT / FEATURES).unlink(missing_ok=True)  # Of a demo before; it is not written on.
-    words = f"features {MODEL} {shlex.quote(pictures)} {FEATURES} --registry {MODELS}"
-    step("Load the model by its name: features of pictures", words)
+    what = f"{shlex.quote(pictures)} {FEATURES}"
+    if folder is None:
+        words = f"features {MODEL} {what} --registry {MODELS}"
+        step("Load the model by its name: features of pictures", words)
+    else:
+        words = f"features {SHIPPED} {what}"
+        step("Load a model that knows photographs: features of yours", words)
     step("All of it on a page", f"report {RUN} --features {FEATURES}")
     say("to type such lines yourself: source .venv/bin/activate")
     say(f"the page: {ROOT / PAGE}")
