@@ -46,10 +46,10 @@ def build(name, **options):
             f"No backbone {name!r}.{nearest(name, BUILDERS)} "
             f"There are: {', '.join(BUILDERS)}."
         )
-    try:
-        inspect.signature(BUILDERS[name]).bind(**options)
-    except TypeError as error:
-        raise UnknownName(f"Backbone {name!r}: {error}.") from None
+    known = inspect.signature(BUILDERS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise UnknownName(_unknown(name, option, known))
     channels = options.get("channels", 3)
     whole = isinstance(channels, numbers.Integral) and not isinstance(channels, bool)
     if not whole or channels < 1:
@@ -59,6 +59,17 @@ def build(name, **options):
     backbone = BUILDERS[name](**options)
     backbone.made_by = {"builder": name, "options": options}
     return backbone
+
+
+def _unknown(name, option, known):
+    others = [
+        other
+        for other, make in BUILDERS.items()
+        if option in inspect.signature(make).parameters
+    ]
+    said = f"Backbone {name!r} has no option {option!r}.{nearest(option, known)} "
+    said += f"It has: {', '.join(known)}."
+    return said + (f" {option!r} is of: {', '.join(others)}." if others else "")
 
 
 def feature_info(backbone, size=224):

@@ -40,3 +40,16 @@ def test_every_family_is_here():
 def test_a_name_that_is_none_has_a_nearest():
     with pytest.raises(UnknownName, match="Did you mean 'resnet50'"):
         backbones.build("resnet5")
+
+
+def test_an_option_that_is_none_is_named_with_those_that_there_are():
+    with pytest.raises(UnknownName) as caught:
+        backbones.build("resnet50v2", lastrelu=False)
+    assert "no option 'lastrelu'. Did you mean 'last_relu'? It has: " in str(
+        caught.value
+    )
+    with pytest.raises(UnknownName, match="'output_stride' is of: .*resnet101slim"):
+        backbones.build("resnet101v2", output_stride=8)  # The multi-task trunk's.
+    for depth in (18, "v2"):  # Which its name says.
+        with pytest.raises(UnknownName, match="no option 'depth'"):
+            backbones.build("resnet50", depth=depth)
