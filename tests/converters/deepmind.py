@@ -50,9 +50,9 @@ def head(name, inputs):
     return shapes, means
 
 
-def published(depth, random_like):
+def published(depth, random_like, width=WIDTH):
     """What the file holds, and Haiku's network of it: images -> pooled features."""
-    network, outputs = haiku_nets.network(depth, WIDTH)
+    network, outputs = haiku_nets.network(depth, width)
     params, state = haiku_nets.drawn(network, outputs, random_like)
     logits = f"res_net{depth}/~/logits"
 

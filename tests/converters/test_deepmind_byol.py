@@ -20,30 +20,35 @@ from tests.converters.deepmind import WIDTH, write
 
 @pytest.fixture
 def published(random_like):
-    """(depth) -> what the file holds, and Haiku's network of the same weights."""
+    """(depth, width) -> what the file holds, and Haiku's network of its weights."""
     return functools.partial(deepmind.published, random_like=random_like)
 
 
 @pytest.fixture
 def file(tmp_path, published):
-    """(depth) -> a file as the authors', and Haiku's network of the same weights."""
+    """(depth, width) -> a file as the authors', and Haiku's network of its weights."""
 
-    def make(depth):
-        value, theirs = published(depth)
+    def make(depth, width=WIDTH):
+        value, theirs = published(depth, width=width)
         return write(tmp_path / f"pretrain_res{depth}.pkl", value), theirs
 
     return make
 
 
 def network(depth, **options):
-    return backbones.build(f"resnet{depth}", width=WIDTH, **options)
+    return backbones.build(f"resnet{depth}", **{"width": WIDTH, **options})
 
 
-@pytest.mark.parametrize("depth", [18, 50])
-def test_features_are_those_of_haiku(depth, file, photos, same):
-    path, theirs = file(depth)
+NARROW = [(18, WIDTH), (50, WIDTH)]
+# The authors' other file is of ResNet-200 twice as wide: so is this, of the narrow one.
+WIDE = pytest.param(200, 2 * WIDTH, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("depth, width", [*NARROW, WIDE])
+def test_features_are_those_of_haiku(depth, width, file, photos, same):
+    path, theirs = file(depth, width)
     assert all(word in path.read_bytes() for word in (b"_namedtuple", b"FlatMapping"))
-    ours = network(depth)
+    ours = network(depth, width=width)
     deepmind_byol.convert(path, ours)
     same(ours(photos)["pooled"], theirs(photos))
 
