@@ -323,6 +323,8 @@ LAB = {  # Of `Lab` its part, and whose constants.
 }
 
 
+# Of RGB these make images of so many channels, all others three.
+MADE = {"gray": 1, **{kind: len(part) for kind, (part, _) in LAB.items()}}
 OWN = "per_image"  # by the mean and deviation of each image: see `PerImage`
 
 

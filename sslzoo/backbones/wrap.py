@@ -29,8 +29,10 @@ def wrap(model, features=None, pixels=None, name=None):
             pyramid and, as "pooled", what the model ends in; or what the model gives.
             "pooled" is the one of this name, else the last: the mean over all places
             of a map, over all tokens of `[n, tokens, d]`.
-        pixels: what the model was trained on, of `layers.PIXELS`. Without, a name of
-            keras.applications tells it; any other model is shown [0, 1].
+        pixels: what the model was trained on, of `layers.PIXELS` or `layers.LAB`.
+            Without, a name of keras.applications tells it; any other model is shown
+            [0, 1]. A model of one channel is one of RGB by "gray" or "l", one of two
+            by "ab".
     """
     if features is None and pixels is None and _is_backbone(model):
         return model
@@ -52,7 +54,7 @@ def wrap(model, features=None, pixels=None, name=None):
     elif pixels is None:
         theirs = (k for names, k in THEIRS.items() if re.fullmatch(names, model.name))
         pixels = next(theirs, "unit")
-    images = keras.Input(twin.inputs[0].shape[1:], name="images")
+    images = keras.Input(_shown(model, twin.inputs[0].shape[1:], pixels), name="images")
     inner = keras.Model(twin.inputs[0], given)
     given = inner.call(layers.pixels(images, pixels))
     pooled = given.pop("pooled", [*given.values()][-1])
@@ -65,6 +67,18 @@ def wrap(model, features=None, pixels=None, name=None):
 def _is_backbone(model):
     output = getattr(model, "output", None)
     return isinstance(output, dict) and "pooled" in output
+
+
+def _shown(model, shape, pixels):
+    """The shape of the images: RGB, where `pixels` makes of it what the model takes."""
+    made = layers.MADE.get(pixels, shape[-1])
+    if made != shape[-1]:
+        raise BadInput(
+            f"{model.name} takes images of {shape[-1]} channels, and pixels={pixels!r} "
+            f"makes {made} of RGB. Build the model for images of {made}, or say pixels "
+            f"that make {shape[-1]}."
+        )
+    return (*shape[:-1], 3) if pixels in layers.MADE else shape
 
 
 def _chosen(model, found, features):

@@ -47,10 +47,12 @@ class Method(keras.Model):
 
     def __init__(self, backbone, example, name):
         super().__init__(name=name)
-        if "pooled" not in getattr(backbone, "output", {}):
+        output = getattr(backbone, "output", None)
+        if not isinstance(output, dict) or "pooled" not in output:
             raise BadInput(
                 f"{name} needs a backbone whose output is a dict with 'pooled'. "
-                "sslzoo.backbones.build(NAME) makes one."
+                "sslzoo.backbones.build(NAME) makes one, and "
+                "sslzoo.backbones.wrap(model) of a Keras model that you have."
             )
         self.backbone = backbone
         self.example = example

@@ -281,7 +281,8 @@ def head(dims, hidden, outputs, spread, dropout):
 def freeze_affine(backbone):
     """Keeps scale and shift of each batch normalisation where they are."""
     for layer in backbone.layers:
-        if isinstance(layer, layers.BatchNorm):
+        # Of a network that is wrapped it is Keras' own, which ours is a kind of.
+        if isinstance(layer, keras.layers.BatchNormalization):
             for variable in layer.trainable_variables:
                 variable.trainable = False
 
@@ -318,5 +319,6 @@ def _gray(backbone):
             return
     raise BadInput(
         f"{backbone.name} sees colours, and would learn to copy them. Build it with "
-        "pixels='gray', or 'l'; or sslzoo.backbones.channels.to_gray(backbone)."
+        "pixels='gray', or 'l'; so wrap a network of one channel; or make it gray by "
+        "sslzoo.backbones.channels.to_gray(backbone)."
     )

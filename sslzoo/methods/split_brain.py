@@ -125,7 +125,8 @@ class SplitBrain(Method):
 
     Args:
         backbone: takes what the row sees, of "pixels" "lab", "l" or "ab"; of the row
-            "split" its halves must be apart, as alexnet(form="split") and `split` are.
+            "split" its halves must be apart, as those of alexnet(form="split")
+            and of `backbones.split` are.
         example: what the network is shown; see `example` above.
         row: of `ROWS`.
         ab, light: the loss of ab and of L, "cl" or "reg", where the row leaves it open.
@@ -189,7 +190,6 @@ class SplitBrain(Method):
         layers.known(ab, ("cl", "reg"), "ab")
         layers.known(light, ("cl", "reg"), "light")
         layers.known(drop, ("element", "pixel"), "drop")
-        layers.known(top, backbone.output, "top")
         self.row = rows(ab, light, mix)[row]
         every = [answer for one in self.row.passes for answer in one.asked]
         right = [f"{answer.name}_right" for answer in every if answer.loss == "cl"]
@@ -197,6 +197,7 @@ class SplitBrain(Method):
         self.uses = ("hha",) if "HHA" in row else ()
         self.sees = "hha" if self.row.sees == "HHA" else "image"
         super().__init__(backbone, example, name="split_brain")
+        layers.known(top, backbone.output, "top")
         self.stride, self.unit, self.literal = stride, unit, literal
         self.drop, self.keep_scale, self.evaluated = drop, keep_scale, evaluated
 
@@ -222,7 +223,7 @@ class SplitBrain(Method):
             raise BadInput(
                 f"{self.backbone.name} sees {found}, and this row is of a network that "
                 f"sees {wanted}: else it might be shown what it is asked. Build it "
-                f'with pixels="{pixels}".'
+                f'with pixels="{pixels}", or so wrap a network of so many channels.'
             )
         first = self.lab.output if lab else self.backbone.input
         return keras.Model(first, self.backbone.output[top], name="trunk")
@@ -237,7 +238,7 @@ class SplitBrain(Method):
             raise BadInput(
                 f"{self.backbone.name} is not split: the half that is asked what a and "
                 'b are sees them. Build alexnet with form="split", or "split" with '
-                "half=NAME."
+                "half=NAME; sslzoo.backbones.split.joined makes one of two networks."
             )
 
     def head(self, answer, channels, hidden):
