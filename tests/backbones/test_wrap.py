@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+import skimage.color
 from keras import layers
 
 from sslzoo import backbones
@@ -108,6 +109,34 @@ def test_a_model_of_your_own_shares_its_layers():
     assert list(again(images)) == ["only", "pooled"]
     expected = model.get_layer("first")(2 * images - 1)
     np.testing.assert_allclose(again(images)["only"], expected, rtol=1e-4, atol=1e-5)
+
+
+MADE = {
+    "gray": lambda rgb: rgb.mean(-1, keepdims=True) - 114.451 / 255,
+    "l": lambda rgb: skimage.color.rgb2lab(rgb)[..., :1] - 50,
+    "ab": lambda rgb: skimage.color.rgb2lab(rgb)[..., 1:],
+    "lab": lambda rgb: skimage.color.rgb2lab(rgb) - [50, 0, 0],
+}
+
+
+@pytest.mark.parametrize("pixels, expected", MADE.items(), ids=MADE)
+def test_a_model_of_other_channels_is_shown_what_pixels_make_of_rgb(pixels, expected):
+    images = pictures(2, 8, 8, 3)
+    shown = expected(images)
+    wrapped = backbones.wrap(seen(shown.shape[-1]), pixels=pixels)
+    assert wrapped.input_shape == (None, None, None, 3)
+    # skimage rounds the matrix of sRGB, to 1e-3 of a Lab of about 100.
+    np.testing.assert_allclose(wrapped(images)["seen"], shown, rtol=1e-4, atol=1e-2)
+
+
+def seen(channels):
+    images = keras.Input((None, None, channels))
+    return keras.Model(images, layers.Identity(name="seen")(images), name="mine")
+
+
+def test_without_pixels_a_model_is_shown_images_of_its_own_channels():
+    images = pictures(1, 4, 4, 1)
+    np.testing.assert_array_equal(backbones.wrap(seen(1))(images)["seen"], images)
 
 
 def test_a_vector_is_what_is_pooled():
@@ -248,6 +277,12 @@ REFUSED = {
     "probabilities": (classifier, {}, "probabilities.*include_top=False"),
     "two inputs": (two, {}, "where a backbone takes one batch of images"),
     "no such layer": (own, {"features": {"a": "frist"}}, "Did you mean 'first'"),
+    "colours where gray is made": (
+        own,
+        {"pixels": "gray"},
+        "mine takes images of 3 channels, and pixels='gray' makes 1 of RGB. Build",
+    ),
+    "gray where Lab is made": (lambda: seen(1), {"pixels": "lab"}, "makes 3 of RGB"),
     "no such pixels": (own, {"pixels": "cafe"}, "Did you mean 'caffe'"),
 }
 
