@@ -47,8 +47,9 @@ def build(name, **options):
             f"There are: {', '.join(BUILDERS)}."
         )
     known = inspect.signature(BUILDERS[name]).parameters
+    passed_on = known.get("options")  # As `split` does, to the network that it halves.
     for option in options:
-        if option not in known:
+        if option not in known and not passed_on:
             raise UnknownName(_unknown(name, option, known))
     channels = options.get("channels", 3)
     whole = isinstance(channels, numbers.Integral) and not isinstance(channels, bool)
