@@ -54,14 +54,20 @@ def test_each_method_has_a_recipe_that_is_tried_first():
 
 @pytest.mark.parametrize("path", [first(path) for path in RECIPES])
 def test_two_replicas_do_the_work_of_one(path, two_replicas):
-    """And so it trains at all, on one and on two, to numbers that are finite."""
+    """And so it trains at all, on one and on two, to numbers that are finite.
+
+    Sums in another order may turn a ReLU, and so the gradients of one channel in many;
+    a gradient that is twice as large, or of half the images, would move all.
+    """
     weights = [
         runner.pretrain(small(path), strategy=s).get_weights()
         for s in (None, two_replicas)
     ]
     for one, two in zip(*weights):
         assert np.isfinite(one).all()
-        np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-5)
+        np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-3)
+    one, two = (np.concatenate([w.ravel() for w in each]) for each in weights)
+    assert np.isclose(one, two, rtol=2e-3, atol=2e-5).mean() > 0.99
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ class Style:
     momentum: float = 0.9  # of batch normalisation
     epsilon: float = 1e-5
     stride_on: str = "3x3"  # of a bottleneck: "3x3" ("v1.5") or its first "1x1"
+    strided: int = 1  # of the two 3x3 of a basic unit
     zero_last: bool = False  # start the last scale of each F at zero
 
 
@@ -47,6 +48,10 @@ def _scaled(scale, mode, distribution="truncated_normal"):
 STYLES = {
     # deepmind-research/byol, on Haiku.
     "byol": Style("same", "same", "imagenet", "projection", layers.haiku_kernel),
+    # The same before 2020-12-22, on which BYOL's figure of Imagenette is.
+    "byol_2020": Style(
+        "same", "same", "imagenet", "projection", layers.haiku_kernel, strided=2
+    ),
     # torchvision, and most of what is written in torch.
     "torch": Style(
         "symmetric",
@@ -179,10 +184,11 @@ def norm_relu(style, x, name):
 
 
 def basic_unit(style, x, outputs, stride, name):
-    """3x3 of the stride, 3x3."""
-    y = conv(style, x, outputs, 3, stride, f"{name}_conv1")
+    """3x3, 3x3, the first of the stride or the second."""
+    first, second = (stride, 1) if style.strided == 1 else (1, stride)
+    y = conv(style, x, outputs, 3, first, f"{name}_conv1")
     y = norm_relu(style, y, f"{name}_1")
-    y = conv(style, y, outputs, 3, 1, f"{name}_conv2")
+    y = conv(style, y, outputs, 3, second, f"{name}_conv2")
     return norm(style, y, f"{name}_2", last=True)
 
 

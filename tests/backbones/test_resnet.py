@@ -47,6 +47,7 @@ def test_pooled_is_the_mean_of_the_last_map():
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 AS_IN = {
     "byol": ((2, 3), (0, 1), (0, 1), 2, True, 1e-5, IMAGENET),
+    "byol_2020": ((2, 3), (0, 1), (0, 1), 2, True, 1e-5, IMAGENET),
     "torch": ((3, 3), (1, 1), (1, 1), 2, False, 1e-5, IMAGENET),
     "simclr": ((3, 3), (0, 1), (1, 1), 2, True, 1e-5, (0, 1)),
     "revisiting": ((3, 3), (1, 1), (1, 1), 2, False, 1e-3, (0.5, 0.5)),
@@ -78,7 +79,8 @@ def test_a_plain_numpy_network_gives_the_same(depth, style):
             name, stride = f"block{block}_{i}", 2 if i == 0 and block > 1 else 1
             y = x
             for at, size in enumerate(sizes, 1):
-                here = stride if at == (strided if depth == 50 else 1) else 1
+                basic = 2 if style == "byol_2020" else 1
+                here = stride if at == (strided if depth == 50 else basic) else 1
                 pads = (0, 0) if size == 1 else pad if here == 2 else (1, 1)
                 y = conv_norm(y, f"{name}_conv{at}", f"{name}_{at}", here, pads)
                 y = plain.relu(y) if at < len(sizes) else y
