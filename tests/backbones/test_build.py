@@ -1,5 +1,6 @@
 """What every backbone refuses, whichever it is."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -53,3 +54,18 @@ def test_an_option_that_is_none_is_named_with_those_that_there_are():
     for depth in (18, "v2"):  # Which its name says.
         with pytest.raises(UnknownName, match="no option 'depth'"):
             backbones.build("resnet50", depth=depth)
+
+
+@pytest.mark.parametrize(
+    "name, options", [("resnet18v2", {"last_relu": False}), ("resnet50slim", {})]
+)
+def test_it_is_stored_and_read_back(name, options, tmp_path):
+    """Of the families that no other file has here."""
+    net = backbones.build(name, width=1 / 32, **options)
+    net.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras")
+    images = np.random.default_rng(0).random((2, 33, 33, 3), np.float32)
+    found, expected = again(images), net(images)
+    assert list(found) == list(expected)
+    for feature, value in expected.items():
+        np.testing.assert_array_equal(found[feature], value)
