@@ -68,9 +68,7 @@ def test_each_record_says_when_where_and_by_which_command():
     alone = [*RATIOS.values(), *COSTS.values(), *PORTABLE.values()]
     for found in [*alone, *(found["made"] for found in RUNS.values())]:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
-        assert (
-            found["date"] in PROSE.partition("## ")[0]
-        )  # The first of its paragraphs.
+        assert found["date"] in PROSE.partition("## ")[0]
         assert "cores" in found["machine"]
         assert re.match(
             r"(sslzoo|python tools/(compare|portable).py) ", found["command"]
