@@ -80,9 +80,9 @@ def test_a_step_tells_where_its_time_goes(command):
     words = f"{TINY} batch_size=2 turns=1 operations=true".split()
     code, out, err = command("bench", "step", *words, "--json")
     spent = json.loads(out)["seconds_in"]
-    assert code == 0 and any("Conv2D" in kind for kind in spent), err
+    assert code == 0 and "MatMul" in spent, err  # Of a tiny trunk it is the most.
     assert [*spent.values()] == sorted(spent.values(), reverse=True)
-    assert command("bench", "step", *words)[1].count("Conv2D") >= 1
+    assert "MatMul" in command("bench", "step", *words)[1]
 
 
 @pytest.mark.slow
