@@ -337,7 +337,7 @@ class _Run(keras.callbacks.Callback):
                 small, self.method.uses, self.recipe.seed + HEALTH_SEED
             )
             self.examples = next(iter(batches))
-            self.look = tf.function(self.method.look)
+            self.look = tf.function(self.method.look, autograph=False)
         outputs = {k: np.asarray(v) for k, v in self.look(self.examples).items()}
         return health.measure(**outputs)
 

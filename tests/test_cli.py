@@ -42,6 +42,12 @@ def test_neither_the_package_nor_its_help_imports_tensorflow():
     assert done.stdout.strip() == "set()", done.stderr
 
 
+def test_python_runs_it_where_no_command_is_on_the_path():
+    words = [sys.executable, "-m", "sslzoo", "list", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("usage: sslzoo list")
+
+
 def test_a_mistyped_verb_is_named_with_its_neighbour(command):
     code, _, err = command("featurs", "photos/")
     assert code == 2 and "no verb 'featurs'. Did you mean 'features'? There are" in err
@@ -264,13 +270,10 @@ def test_the_page_of_a_run_can_be_written_again(command, trained, tmp_path):
     code, out, _ = command(*TRAIN, "--workdir", trained, "--report")
     assert code == 0 and f"Report: {trained / 'report.html'}" in out
     first = (trained / "report.html").read_bytes()
-    code, out, _ = command("report", trained, "--out", tmp_path / "again.html")
-    assert code == 0 and out == f"Report: {tmp_path / 'again.html'}\n"
+    again = f"{tmp_path / 'again.html'}"
+    code, out, _ = command("report", trained, "--out", again, "--json")
+    assert code == 0 and json.loads(out) == {"report": again}
     assert (tmp_path / "again.html").read_bytes() == first
-    (trained / "report.html").unlink()
-    code, out, _ = command("report", trained, "--json")
-    assert code == 0 and json.loads(out) == {"report": f"{trained / 'report.html'}"}
-    assert (trained / "report.html").read_bytes() == first
 
 
 def test_a_run_without_a_checkpoint_has_no_page_yet(command, trained, tmp_path):
@@ -295,7 +298,10 @@ def test_a_model_loaded_by_its_name_is_shown_on_the_page_of_its_run(
     code, _, _ = command("features", name, "scenes", "x.npz", *models)
     assert code == 0
     words = ["report", trained, "--features", "x.npz", "--out", "page.html"]
-    assert command(*words)[0] == 0
+    assert command(*words)[:2] == (0, "Report: page.html\n")
+    for words_of in (["info", name], ["features", name, "scenes", "first.npz"]):
+        code, out, _ = command(*words_of, *models, "--revision", 1, "--json")
+        assert code == 0 and json.loads(out)["revision"] == 1
     page = (tmp_path / "page.html").read_text()
     assert f"<strong>{name}, revision 2</strong> made 16 numbers" in page
     assert "those of this run, to the bit" in page

@@ -215,7 +215,16 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+# The pages of single papers train many small runs: half a minute each, and more.
+LONG = {"batch", "colorization", "colour", "plane", "pretext", "measured"}
+
+
+def each(path):
+    marks = (pytest.mark.slow,) if path.stem in LONG else ()
+    return pytest.param(path, marks=marks, id=name_of(path))
+
+
+@pytest.mark.parametrize("path", map(each, DOCUMENTS))
 def test_every_block_of_a_document_runs(path, tmp_path, warm):
     fine, printed = outcome(path, tmp_path, warm)
     assert fine, printed

@@ -43,6 +43,7 @@ def test_what_is_drawn_on_the_device_is_what_the_host_draws(tmp_path):
         np.testing.assert_allclose(other["loss"], one["loss"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_accumulated_on_two_replicas_is_as_on_one(two_replicas):
     plan = recipe.load(NAME, **KNOBS, accumulate="2")
     methods = [runner.pretrain(plan, strategy=s) for s in (None, two_replicas)]

@@ -19,6 +19,11 @@ from sslzoo.data import sources
 from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
 from sslzoo.verbs import train as train_verb
 
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 NAME = "byol_r18w16_toyworld"
 KNOBS = dict(
     count="16", labelled="32", backbone="tiny", image_size="32", hidden="16",
@@ -98,7 +103,7 @@ class StopAt(runner.Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("batch", [1, 4, 6])
+@pytest.mark.parametrize("batch", [slow(1), slow(4), 6])
 def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
     whole, tmp_path, batch
 ):
@@ -116,6 +121,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
 AT = (0.3, 1, 1.5, 1.7)  # Of four steps an epoch: after step 1, 4, 6 and 7.
 
 
+@pytest.mark.slow
 def test_probes_within_an_epoch_are_kept_through_stops_and_change_nothing(
     whole, tmp_path
 ):
@@ -369,7 +375,8 @@ def test_a_file_of_the_run_that_cannot_be_written_stays_what_it_was(
 
 
 @pytest.mark.parametrize(
-    "name, kept", [("timing.jsonl", 4), ("state.npz", 4), ("result.json", 12)]
+    "name, kept",
+    [slow("timing.jsonl", 4), ("state.npz", 4), slow("result.json", 12)],
 )
 def test_a_disk_that_fills_up_stops_the_run_which_ends_with_the_same_bits(
     whole, tmp_path, disk, name, kept
@@ -422,6 +429,7 @@ def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch)
         runner.pretrain(plan, on_collapse="stop")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_for_its_collapse_is_not_gone_on_with_in_silence(
     tmp_path, monkeypatch
 ):
@@ -454,8 +462,10 @@ class Spoils(runner.Listener):
             weight.assign(np.full(weight.shape, np.nan))
 
 
-@pytest.mark.parametrize("part", ["backbone", "projector"])
-@pytest.mark.parametrize("seconds, at, kept", [(300, 8, 4), (300, 7, 4), (0, 7, 6)])
+@pytest.mark.parametrize("part", [slow("backbone"), "projector"])
+@pytest.mark.parametrize(
+    "seconds, at, kept", [slow(300, 8, 4), slow(300, 7, 4), (0, 7, 6)]
+)
 def test_what_is_not_a_number_stops_the_run_and_is_never_kept(
     tmp_path, part, seconds, at, kept
 ):
@@ -494,7 +504,9 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
         runner.pretrain(plan)
 
 
-@pytest.mark.parametrize("name", ["byol_r18_imagenette", "byol_r18w16_imagenette"])
+@pytest.mark.parametrize(
+    "name", ["byol_r18_imagenette", slow("byol_r18w16_imagenette")]
+)
 def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
     from PIL import Image
 

@@ -6,12 +6,12 @@
         data=npz:imagenette224_jpeg.npz#train test=npz:imagenette224_jpeg.npz#test \\
         --workdir runs/puzzles
 
-Rotation, exemplar, jigsaw or relative patches, or SimCLR, BYOL or labels beside them,
-on each of Revisiting's networks, narrow: k=1 is a quarter of a ResNet50's width, an
-eighth of a VGG19's. The data is TFDS' cifar10, or files that you have, or the toy
-world: data=toyworld:train?count=4096&size=96. Patches are a third of image_size, which
-wants 72 or more for them (96 for VGG). Labels are used by the probes alone, and by
-task=labels, which the others are measured against.
+Rotation, exemplar, jigsaw or relative patches, or SimCLR, BYOL, labels or nothing at
+all (task=random) beside them, on each of Revisiting's networks, narrow: k=1 is a
+quarter of a ResNet50's width, an eighth of a VGG19's. The data is TFDS' cifar10, or
+files that you have, or the toy world: data=toyworld:train?count=4096&size=96. Patches
+are a third of image_size, which must be 72 or more for them (96 for VGG). Labels are
+used by the probes alone, and by task=labels, which the others are measured against.
 """
 
 import dataclasses
@@ -21,11 +21,12 @@ from sslzoo.backbones import revisiting
 from sslzoo.data import labels as label_spaces
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
-from sslzoo.errors import UnknownName, nearest
+from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.methods import (
     byol,
     exemplar,
     jigsaw,
+    random,
     relative_patch,
     rotation,
     simclr,
@@ -35,7 +36,9 @@ from sslzoo.optim import decay as decays
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
 
-TASKS = ("rotation", "exemplar", "jigsaw", "relative_patch", "simclr", "byol", "labels")
+TASKS = ("rotation", "exemplar", "jigsaw", "relative_patch", "simclr", "byol")
+TASKS += ("labels", "random")
+PATCHES = ("jigsaw", "relative_patch")
 SMALL = dict(
     data="synthetic:8",
     test="synthetic:8",
@@ -70,6 +73,8 @@ def recipe(
     base_tau=0.95,
     embedding=128,
     hidden=512,
+    momentum=0.9,
+    pixels="",
     changes=0,
     batch_size=64,
     epochs=35,
@@ -86,8 +91,10 @@ def recipe(
     `representation`: the size of the features, where not by the width. `residual` false
     leaves a ResNet's shortcuts out. `units`: of each of the four blocks of a ResNet or
     RevNet, 0 is as in 50 layers. `gray`: of copies and patches. `subset`: orders of
-    a puzzle in a step. `blur`: of SimCLR's and BYOL's views, as a part of how
-    often they are blurred. `changes`: of RandAugment, with task=labels.
+    a puzzle in a step. `momentum`: of the norm of what answers puzzles: so few steps
+    want less than the paper's 0.997. `blur`: of SimCLR's and BYOL's views, as a part of
+    how often they are blurred. `changes`: of RandAugment, with task=labels. `pixels`:
+    "gray" and the like, of the network's first layer; "" leaves it as its task has it.
     """
     if task not in TASKS:
         raise UnknownName(
@@ -97,6 +104,11 @@ def recipe(
     held_out = sources.from_spec(test, cache)
     known = label_spaces.per_class(source, labelled, seed)
     area, patch = (smallest_crop, 1.0), image_size // 3
+    if task in PATCHES and patch < 24 and backbone != "tiny":
+        raise BadInput(
+            f"image_size={image_size}: patches of {patch} pixels are too small to tell "
+            "anything. Give 72 or more, such as image_size=96."
+        )
     cell = patch * 85 // 64
     pair = (
         dataclasses.replace(view, blur=view.blur * blur, brighten="scale")
@@ -110,19 +122,20 @@ def recipe(
         "simclr": lambda: simclr.example(image_size, 0.5, blur / 2, smallest_crop),
         "byol": lambda: byol.example(image_size, *pair, smallest_crop),
         "labels": lambda: supervised.view(image_size, changes, area=area),
+        "random": lambda: random.example(image_size),
     }
     example = examples[task]()
-    steps = epochs * (source.count // batch_size)
+    steps = 1 if task == "random" else epochs * (source.count // batch_size)
     falling = schedules.Drops(
         rate, [steps * 15 // 35, steps * 25 // 35], warmup=steps * 5 // 35
     )
     shape = dict(representation=representation, residual=residual, units=units)
-    if task in ("jigsaw", "relative_patch"):
-        shape |= dict(image_size=patch, stem="patch", pixels="per_image")
+    if task in PATCHES:
+        shape |= dict(image_size=patch, stem="patch", pixels=pixels or "per_image")
     else:
         stem = "small" if image_size < 64 else "imagenet"
-        shape |= dict(image_size=image_size, stem=stem)
-    head = dict(embedding=embedding, hidden=hidden)
+        shape |= dict(image_size=image_size, stem=stem, pixels=pixels or "signed")
+    head = dict(embedding=embedding, hidden=hidden, momentum=momentum)
     of = {
         "rotation": lambda net: rotation.Rotation(net, example),
         "exemplar": lambda net: exemplar.Exemplar(net, example, embedding),
@@ -139,6 +152,7 @@ def recipe(
         "labels": lambda net: supervised.Supervised(
             net, example, label_spaces.count(source)
         ),
+        "random": lambda net: random.Random(net, example),
     }
     return Recipe(
         streams=Stream(source, example, batch_size),

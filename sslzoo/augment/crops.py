@@ -75,7 +75,7 @@ def resize(image, window, size):
     return tf.clip_by_value(view * scale, 0, 1)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def resize_batch(images, windows, size):
     """R x C', R and C the weights of the rows and of the columns of each image."""
     height, width = images.shape[1:3]

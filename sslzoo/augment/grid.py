@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.augment import crops, draws, ops
+from sslzoo.augment import base, crops, draws, ops
 from sslzoo.errors import BadInput
 
 SIDE = 3  # Cells in a row.
@@ -25,7 +25,7 @@ COLOURS = ("gray", "dropped")
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Grid:
+class Grid(base.Transform):
     """An example, `(item, seed) -> {"patches": [9, patch, patch, 3]}`, row by row.
 
     Args:
@@ -67,18 +67,6 @@ class Grid:
         self.colours, self.gray, self.each = colours, gray, each
         self.noise, self.evaluate = noise, evaluate
 
-    def get_config(self):
-        """What it was made with: a method that is kept tells by it what it saw."""
-        names = ("patch", "cell", "stored", "colours", "gray", "each", "noise")
-        return {name: getattr(self, name) for name in (*names, "evaluate")}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
-
     def windows(self, seed, height, width):
         """(top, left, height, width), int64 `[..., 1, 4]`, in NumPy."""
         u = draws.uniform(draws.children(draws.split(seed, 3)[0], 2)).astype("float64")
@@ -94,12 +82,6 @@ class Grid:
         image = tf.convert_to_tensor(item["image"])
         windows = item["windows"] if "windows" in item else self.draw(image, seed)
         return {"square": crops.resize(image, windows[..., 0, :], self.size)}
-
-    def draw(self, image, seed):
-        """`windows` of a tensor, as a tensor."""
-        height, width = tf.unstack(tf.shape(image)[-3:-1])
-        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
-        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
 
     def finish(self, begun, seed):
         """Cuts what `start` gave, one or a batch, and takes its colours away."""

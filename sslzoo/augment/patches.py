@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.augment import crops, draws, ops
+from sslzoo.augment import base, crops, draws, ops
 from sslzoo.errors import BadInput
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Patch:
+class Patch(base.Transform):
     """An example, `(item, seed) -> {"image": [size, size, 3]}`.
 
     Args:
@@ -34,18 +34,6 @@ class Patch:
             )
         self.size, self.shortest = int(size), (int(low), int(high))
         self.flip, self.evaluate = flip, evaluate
-
-    def get_config(self):
-        """What it was made with: a method that is kept tells by it what it saw."""
-        names = ("size", "shortest", "flip", "evaluate")
-        return {name: getattr(self, name) for name in names}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
 
     def windows(self, seed, height, width):
         """(top, left, side, side), int64 `[..., 1, 4]`, in NumPy."""
@@ -67,12 +55,6 @@ class Patch:
         image = tf.convert_to_tensor(item["image"])
         windows = item["windows"] if "windows" in item else self.draw(image, seed)
         return {"image": crops.resize(image, windows[..., 0, :], self.size)}
-
-    def draw(self, image, seed):
-        """`windows` of a tensor, as a tensor."""
-        height, width = tf.unstack(tf.shape(image)[-3:-1])
-        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
-        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
 
     def finish(self, begun, seed):
         """Mirrors some of what `start` gave."""

@@ -19,7 +19,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from sslzoo.augment import draws, ops, views
+from sslzoo.augment import base, draws, ops, views
 from sslzoo.errors import BadInput
 
 MOST = 30
@@ -28,7 +28,7 @@ LUMA = (0.299, 0.587, 0.114)  # Pillow's.
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class RandAugmented:
+class RandAugmented(base.Transform):
     """An example, `(item, seed) -> {"image": [size, size, 3]}`.
 
     A window, changed as a view, and then `count` more times.
@@ -66,9 +66,6 @@ class RandAugmented:
     @classmethod
     def from_config(cls, config):
         return cls(**{**config, "changes": views.Changes(**config["changes"])})
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
 
     def start(self, item, seed):
         return self.views.start(item, seed)

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.augment import crops, draws, ops
+from sslzoo.augment import base, crops, draws, ops
 from sslzoo.errors import BadInput
 
 
@@ -76,7 +76,7 @@ INCEPTION = Changes(
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Views:
+class Views(base.Transform):
     """Views of an example, `(item, seed) -> {"view1": [size, size, 3], ...}`.
 
     Args:
@@ -115,9 +115,6 @@ class Views:
         changes = [each and Changes(**each) for each in config["changes"]]
         return cls(**{**config, "changes": changes})
 
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
-
     def windows(self, seed, height, width):
         """(top, left, height, width) of each view, int64 `[..., k, 4]`, in NumPy."""
         k = len(self.names)
@@ -142,19 +139,13 @@ class Views:
             for i, name in enumerate(self.names)
         }
 
-    def draw(self, image, seed):
-        """`windows` of a tensor, as a tensor."""
-        height, width = tf.unstack(tf.shape(image)[-3:-1])
-        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
-        return tf.ensure_shape(windows, (*image.shape[:-3], len(self.names), 4))
-
     def finish(self, views, seed):
         """Changes the pixels of what `start` gave; one example, or a batch."""
         if not any(self.changes):
             return dict(views)
         return self.compiled(views, seed)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def compiled(self, views, seed):
         seeds = draws.split(draws.split(ops.tensor(seed), 2)[1], len(self.names))
         return {

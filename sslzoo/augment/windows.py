@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sslzoo.augment import crops, draws, ops
+from sslzoo.augment import base, crops, draws, ops
 from sslzoo.errors import BadInput
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Windows:
+class Windows(base.Transform):
     """`(item, seed) -> {"image", and "hha" where there is one}`, `[size, size, 3]`.
 
     A window of size / stored of both sides, anywhere, and its mirror as often.
@@ -26,16 +26,6 @@ class Windows:
                 f"Windows of size={size} do not lie in images of stored={stored}."
             )
         self.size, self.stored = int(size), int(stored)
-
-    def get_config(self):
-        return {"size": self.size, "stored": self.stored}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
 
     def windows(self, seed, height, width):
         """(top, left, height, width), int64 `[..., 1, 4]`, in NumPy."""
@@ -60,11 +50,6 @@ class Windows:
             for key in ("image", "hha")
             if key in item
         }
-
-    def draw(self, image, seed):
-        height, width = tf.unstack(tf.shape(image)[-3:-1])
-        windows = tf.numpy_function(self.windows, [seed, height, width], tf.int64)
-        return tf.ensure_shape(windows, (*image.shape[:-3], 1, 4))
 
     def finish(self, views, seed):
         mirror = draws.split(ops.tensor(seed), 2)[1]

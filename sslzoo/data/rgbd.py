@@ -202,7 +202,7 @@ def _hha(depth, camera, down):
 def _compiled(down):
     import tensorflow as tf
 
-    @tf.function
+    @tf.function(autograph=False)
     def made(depth, numbers):
         fx, fy, cx, cy = tf.unstack(numbers)
         return color.hha(depth, color.Camera((fx, fy), (cx, cy)), down=down)

@@ -147,6 +147,7 @@ def _batches(source, contract, batch_size, smallest, failures):
     types = [images] + [label.dtype for _ in kept[1:]]
     shape = (None, size, size, 3) if whole else (size, size, 3)
 
+    @tf.autograph.experimental.do_not_convert
     def load(index):
         values = tf.numpy_function(guarded(many if whole else one), [index], types)
         values[0] = _unit(tf.ensure_shape(values[0], shape))

@@ -134,7 +134,7 @@ class Rows:
         return np.concatenate(found)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _moments(x, weights):
     total = tf.reduce_sum(weights)
     mean = tf.linalg.matvec(x, weights, transpose_a=True) / total
@@ -142,7 +142,7 @@ def _moments(x, weights):
     return mean, tf.linalg.matvec(apart, weights, transpose_a=True)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _loss(x, labels, weights, kernel, bias):
     log_p = tf.nn.log_softmax(x @ kernel + bias)
     p = tf.exp(log_p)
@@ -159,7 +159,7 @@ def _loss(x, labels, weights, kernel, bias):
     )
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _gram(x, some, roots, mean, scale, whole):
     z = (tf.gather(x, some) - mean) / scale * roots[:, None]
     if whole:
@@ -167,6 +167,6 @@ def _gram(x, some, roots, mean, scale, whole):
     return tf.reduce_sum(tf.square(z), axis=0)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _likeliest(x, kernel, bias):
     return tf.argmax(x @ kernel + bias, axis=1)

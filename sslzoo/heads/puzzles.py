@@ -7,11 +7,15 @@ from sslzoo.backbones import layers
 KERNEL = keras.initializers.TruncatedNormal(stddev=0.005)
 
 
-def patch_mlp(inputs, hidden, outputs, name, dropout=0.5):
+def patch_mlp(inputs, hidden, outputs, name, dropout=0.5, momentum=0.997):
     """Revisiting's, linear - BN - ReLU - dropout - linear: `[n, inputs]` to logits.
 
     Biases begin at 0.1 below and at 0 above. The paper says two hidden layers: the
     other is the linear one of each patch, before they are put side by side.
+
+    Args:
+        momentum: of the norm; a run of fewer than 1000 steps wants less, or it is still
+            asked by the statistics that it began with.
     """
     parts = [
         keras.Input((inputs,)),
@@ -21,7 +25,7 @@ def patch_mlp(inputs, hidden, outputs, name, dropout=0.5):
             bias_initializer=keras.initializers.Constant(0.1),
             name="hidden",
         ),
-        layers.BatchNorm(0.997, 1e-5, name="norm"),
+        layers.BatchNorm(momentum, 1e-5, name="norm"),
         keras.layers.ReLU(name="relu"),
         layers.Dropout(dropout, name="dropout"),
         keras.layers.Dense(

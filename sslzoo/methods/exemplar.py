@@ -24,6 +24,7 @@ from keras import ops
 from sslzoo import distribute
 from sslzoo.augment import draws, views
 from sslzoo.augment import ops as augment
+from sslzoo.augment.base import Transform
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
 from sslzoo.heads import projectors
@@ -173,7 +174,7 @@ class Exemplar(Method):
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Copies:
+class Copies(Transform):
     """`(item, seed) -> {"copies": [k, size, size, 3]}`.
 
     Args:
@@ -210,9 +211,6 @@ class Copies:
     @classmethod
     def from_config(cls, config):
         return cls(**{**config, "changes": views.Changes(**config["changes"])})
-
-    def __call__(self, item, seed):
-        return self.finish(self.start(item, seed), seed)
 
     def start(self, item, seed):
         return self.views.start(item, seed)

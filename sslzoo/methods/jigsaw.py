@@ -55,7 +55,7 @@ class Jigsaw(Method):
         shared: whether all images of a step are shown the same.
         embedding: numbers that the MLP is given of each patch, by one linear layer; 0:
             those of the backbone.
-        hidden, dropout: of the MLP.
+        hidden, dropout, momentum: of the MLP, see `puzzles.patch_mlp`.
     """
 
     meters = ("loss", "accuracy")
@@ -93,6 +93,7 @@ class Jigsaw(Method):
         embedding=1000,
         hidden=4096,
         dropout=0.5,
+        momentum=0.997,
     ):
         if not 1 <= subset <= orders:
             raise BadInput(
@@ -106,7 +107,9 @@ class Jigsaw(Method):
         if embedding:
             self.embedding = projectors.linear(width, embedding, name="embedding")
         inputs = PATCHES * (embedding or width)
-        self.puzzle = puzzles.patch_mlp(inputs, hidden, orders, "puzzle", dropout)
+        self.puzzle = puzzles.patch_mlp(
+            inputs, hidden, orders, "puzzle", dropout, momentum
+        )
         self.evaluated = nine(backbone, patch)
 
     def train_step(self, batch):

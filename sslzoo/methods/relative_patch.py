@@ -9,7 +9,13 @@ i counts the eight around the middle row by row: 0 is above on the left, 3 on th
 7 below on the right. f is the backbone with one linear layer on it.
 
 Batch: {"patches"}, `[n, 9, patch, patch, 3]`, RGB in [0, 1], row by row; and "n",
-`[n]`, which decides"""
+`[n]`, which decides on what is dropped.
+
+Where paper and code part we follow the code: gray of a whole image
+(`example(each=True)`: of each patch, as the paper says), the MLP on 1000 numbers of
+each patch (`embedding=0`: on the backbone's own). `example(colours="dropped")` takes
+colours away as Doersch did.
+"""
 
 import functools
 
@@ -47,7 +53,7 @@ class RelativePatch(Method):
         patch: the side of a patch.
         embedding: numbers that the MLP is given of each patch, by one linear layer, as
             in the code; 0: those of the backbone, as the paper says.
-        hidden, dropout: of the MLP.
+        hidden, dropout, momentum: of the MLP, see `puzzles.patch_mlp`.
     """
 
     meters = ("loss", "accuracy")
@@ -75,7 +81,14 @@ class RelativePatch(Method):
     )
 
     def __init__(
-        self, backbone, example, patch=64, embedding=1000, hidden=4096, dropout=0.5
+        self,
+        backbone,
+        example,
+        patch=64,
+        embedding=1000,
+        hidden=4096,
+        dropout=0.5,
+        momentum=0.997,
     ):
         super().__init__(backbone, example, name="relative_patch")
         width = backbone.output["pooled"].shape[-1]
@@ -83,7 +96,9 @@ class RelativePatch(Method):
         if embedding:
             self.embedding = projectors.linear(width, embedding, name="embedding")
         inputs = 2 * (embedding or width)
-        self.puzzle = puzzles.patch_mlp(inputs, hidden, len(AROUND), "puzzle", dropout)
+        self.puzzle = puzzles.patch_mlp(
+            inputs, hidden, len(AROUND), "puzzle", dropout, momentum
+        )
         self.evaluated = nine(backbone, patch)
 
     def train_step(self, batch):

@@ -9,7 +9,8 @@ pictures that it has not seen. And the same network as it begins, and by labels.
 
 import keras
 
-from sslzoo.data import labels as label_spaces
+from sslzoo.backbones.nine import nine
+from sslzoo.data.labels import first
 from sslzoo.evaluation import knn, linear, pretext
 from sslzoo.evaluation.features import features
 from sslzoo.heads import vectors
@@ -20,7 +21,8 @@ BLOCKS = ("block1", "block2", "block3", "block4", "pooled")
 LINEAR = tuple(f"linear {block}" for block in BLOCKS)
 NEAR = tuple(f"kNN {block}" for block in BLOCKS)
 TASK = "its task"
-KNOWN, DIMENSIONS = 3000, 1024  # Labelled pictures, and numbers of each of their maps.
+KNOWN, ASKED = 3000, 2000  # Pictures whose labels are learned from, and guessed.
+DIMENSIONS = 1024  # Numbers of each of their maps.
 GRID = (1.0, 30.0, 1000.0, 30_000.0)  # Strengths to choose from, on held-out images.
 
 NETWORKS = {  # Small in depth too: one unit in each block.
@@ -30,7 +32,8 @@ NETWORKS = {  # Small in depth too: one unit in each block.
     "vgg19bn": {},
 }
 WHOLE = ("rotation", "exemplar", "simclr", "byol")
-PATCHES = ("jigsaw", "relative_patch")
+PATCHES, RANDOM_PATCHES = ("jigsaw", "relative_patch"), "random, by patches"
+WIDENED = "resnet50v2"  # The network that is trained at two widths.
 IMAGES = {  # Where they are, and how many are learned from.
     "cifar10": dict(
         data="{cifar10}train", test="{cifar10}test", count=4000, image_size=32
@@ -58,13 +61,10 @@ RANDOM = {"resnet50v1": 2.5, "resnet50v2": 4.4, "revnet50": 8.1, "vgg19bn": 2.7}
 def measure(method, plan, seed):
     """Top-1 by each block, linear and of neighbours; and of its own task."""
     (probe,) = plan.probes.values()
-    trained = method.deployable()
-    image = keras.Input((probe.size, probe.size, 3))
-    maps = keras.Model(image, {name: trained(image)[name] for name in BLOCKS})
-    network = vectors.endpoints(maps, probe.size, DIMENSIONS)
+    network, held_out = by_block(method, probe.size), first(probe.test, ASKED)
     known, asked = (
         features(network, of, probe.size, names=BLOCKS, crop=1.0)
-        for of in (label_spaces.first(probe.train, KNOWN), probe.test)
+        for of in (first(probe.train, KNOWN), held_out)
     )
     found = {}
     for block, near, line in zip(BLOCKS, NEAR, LINEAR):
@@ -74,9 +74,22 @@ def measure(method, plan, seed):
             "top1"
         ]
     if "accuracy" in method.meters:
-        told = pretext.evaluate(method, plan.streams, probe.test)
+        told = pretext.evaluate(method, plan.streams, held_out)
         found[TASK] = told["accuracy"]
     return found
+
+
+def by_block(method, size):
+    """A model of images: each block's map, made about `DIMENSIONS` numbers.
+
+    Of a method of patches that is done to each of nine, before their mean is taken.
+    """
+    patch = method.made_with.get("patch")
+    trunk = method.backbone if patch else method.deployable()
+    image = keras.Input((patch or size,) * 2 + (3,))
+    maps = keras.Model(image, {name: trunk(image)[name] for name in BLOCKS})
+    found = vectors.endpoints(maps, patch or size, DIMENSIONS)
+    return nine(found, patch) if patch else found
 
 
 def name(images, network, task, k=1):
@@ -84,26 +97,28 @@ def name(images, network, task, k=1):
 
 
 def cell(images, network, task, k=1, seeds=1):
-    knobs = {**IMAGES[images], **NETWORKS[network], "backbone": network}
-    knobs |= {"task": task, "k": float(k)}
-    published = PAPER[network].get(task)
-    if task == "random":
-        knobs, published = {**knobs, "task": "rotation"}, RANDOM[network]
+    knobs = {**IMAGES[images], **NETWORKS[network], "backbone": network, "k": float(k)}
+    # Of patches it is the network of jigsaw's before it learned.
+    knobs["task"] = "jigsaw" if task == RANDOM_PATCHES else task
+    published = RANDOM[network] if task == "random" else PAPER[network].get(task)
     shown = {"linear pooled": published} if published and k == 1 else {}
-    return Cell(
-        *(name(images, network, task, k), RECIPE, knobs, seeds, shown, task != "random")
-    )
+    trained = not task.startswith("random")
+    return Cell(name(images, network, task, k), RECIPE, knobs, seeds, shown, trained)
 
 
 def cells():
     for images in IMAGES:
-        tasks = WHOLE if images == "cifar10" else (*WHOLE, *PATCHES)
+        tasks = WHOLE if images == "cifar10" else (*WHOLE, *PATCHES, RANDOM_PATCHES)
         for network in NETWORKS:
             for task in ("random", "labels", *tasks):
                 # Three where a claim asks for them.
                 asked = images == "cifar10" and task in ("rotation", "exemplar")
                 yield cell(images, network, task, seeds=3 if asked else 1)
-    yield cell("cifar10", "resnet50v2", "rotation", 2, seeds=3)
+    for task in WHOLE:
+        seeds = 3 if task == "rotation" else 1
+        yield cell("cifar10", WIDENED, task, 2, seeds)
+    for task in PATCHES:
+        yield cell("imagenette", WIDENED, task, 2)
 
 
 def part(sign, network, task, columns=("linear pooled",), k=1):
@@ -118,23 +133,42 @@ def favours(network, other):
     return Claim(words, (*gain, *less))
 
 
-def kept(network):
-    """That features do not get worse towards the end."""
-    ends = part(1, network, "rotation"), part(-1, network, "rotation", LINEAR[2:3])
-    return Claim(f"{network}: the end above block3, rotation", ends)
+def end(network, sign=1):
+    """What is gained from the third block to the end, or lost."""
+    return (
+        part(sign, network, "rotation"),
+        part(-sign, network, "rotation", LINEAR[2:3]),
+    )
+
+
+RESIDUAL = tuple(network for network in NETWORKS if network != "vgg19bn")
 
 
 CLAIMS = (
     Claim(
-        "wider is better: resnet50v2, rotation",
-        (
-            part(1, "resnet50v2", "rotation", k=2),
-            part(-1, "resnet50v2", "rotation"),
-        ),
+        f"wider is better: {WIDENED}, rotation",
+        (part(1, WIDENED, "rotation", k=2), part(-1, WIDENED, "rotation")),
+    ),
+    # Ranks change if both of these hold: it is the best of one, not of the other.
+    Claim(
+        "revnet50: rotation above exemplar",
+        (part(1, "revnet50", "rotation"), part(-1, "revnet50", "exemplar")),
+    ),
+    Claim(
+        "resnet50v1: exemplar above rotation",
+        (part(1, "resnet50v1", "exemplar"), part(-1, "resnet50v1", "rotation")),
     ),
     favours("revnet50", "resnet50v1"),
     favours("revnet50", "vgg19bn"),
-    *(kept(network) for network in NETWORKS),
+    *(Claim(f"{net}, rotation: the end above block3", end(net)) for net in RESIDUAL),
+    Claim("vgg19bn, rotation: block3 above the end", end("vgg19bn", -1)),
+    *(
+        Claim(
+            f"rotation, from block3 to the end: {net} loses less than vgg19bn",
+            (*end(net), *end("vgg19bn", -1)),
+        )
+        for net in RESIDUAL
+    ),
     *(
         Claim(
             f"rotation: revnet50 above {other}",

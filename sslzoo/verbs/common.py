@@ -6,6 +6,7 @@ import json
 from sslzoo.errors import BadInput
 
 REGISTRY = dict(metavar="DIR", help="models to look in (./savedmodels, cache, ours)")
+REVISION = dict(type=int, metavar="N", help="of the model, not the newest")
 
 
 def decoding(args):

@@ -25,6 +25,7 @@ def arguments(verb):
     )
     verb.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
     verb.add_argument("--registry", **common.REGISTRY)
+    verb.add_argument("--revision", **common.REVISION)
 
 
 def run(args):
@@ -44,6 +45,7 @@ def run(args):
             precision=args.precision,
             progress=count,
             registry=args.registry,
+            revision=args.revision,
         )
     result = {"images": len(made.files), "dimensions": made.vectors.shape[1]}
     result |= {"out": args.out, "skipped": made.skipped, **made.provenance}

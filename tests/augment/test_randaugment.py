@@ -75,7 +75,11 @@ def test_each_change_is_drawn_as_often():
     def one(seed):
         return ra.randaugment(x, seed, 1, 15.0)
 
-    found = tf.map_fn(one, tf.constant(seeds(560)), tf.float32).numpy()
+    @tf.function
+    def each(seeds):
+        return tf.map_fn(one, seeds, tf.float32)
+
+    found = each(tf.constant(seeds(560))).numpy()
     far = np.abs(found[:, None] - np.stack(known)).max(axis=(2, 3, 4))
     assert far.min(axis=1).max() < 1e-5
     counts = np.bincount(far.argmin(axis=1) % 14, minlength=14)
@@ -109,7 +113,8 @@ def test_what_is_drawn_has_nothing_to_do_with_the_mirror():
     """Of no strength only autocontrast and equalize change anything: two of 14."""
     example = ra.RandAugmented(32, area=(1, 1), ratio=(1, 1), count=1, magnitude=0)
     ramp = np.linspace(0.3, 0.6, 32)[None, None, :, None] + np.zeros((400, 32, 32, 3))
-    found = example({"image": np.float32(ramp)}, seeds(400))["image"].numpy()
+    found = tf.function(example)({"image": np.float32(ramp)}, seeds(400))["image"]
+    found = found.numpy()
     mirrored, stretched = (
         found[:, 0, 0, 0] > found[:, 0, -1, 0],
         found.max((1, 2, 3)) > 0.9,

@@ -483,7 +483,7 @@ np.savez(found, **features)
 @pytest.mark.parametrize(
     "backend, form, options",
     [
-        ("jax", "split", {}),
+        pytest.param("jax", "split", {}, marks=pytest.mark.slow),
         pytest.param("jax", "larsson", GRAY, marks=pytest.mark.slow),
         pytest.param("torch", "split", {}, marks=pytest.mark.slow),
         pytest.param("torch", "larsson", GRAY, marks=pytest.mark.slow),

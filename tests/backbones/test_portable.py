@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from sslzoo import backbones
 
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
@@ -20,6 +22,7 @@ def test_every_backbone_runs_on_jax_with_the_numbers_of_tensorflow():
     ]
 
 
+@pytest.mark.slow
 def test_what_an_accelerator_would_be_measured_by_runs_on_jax():
     """Folded, in bfloat16, without TensorFlow; here on the processor, and small."""
     small = ["--width=0.0625", "--size=32", "--batch=2", "--turns=1"]

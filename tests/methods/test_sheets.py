@@ -302,7 +302,13 @@ TWO_VIEWS = {
 }
 
 
-@pytest.mark.parametrize("name", TWO_VIEWS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "byol" else pytest.param(name, marks=pytest.mark.slow)
+        for name in TWO_VIEWS
+    ],
+)
 def test_each_method_of_two_views_shows_them_and_what_it_takes_for_them(name):
     """The views that it is shown, and of the others the nearest by `look`."""
     method = TWO_VIEWS[name](backbones.build("tiny"), byol.example(16))

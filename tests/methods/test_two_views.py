@@ -198,6 +198,7 @@ class StopAt(runner.Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_queue_that_was_stopped_ends_with_the_same_bits(tmp_path):
     knobs = recipe.module(recipe.find(NAME)).SMALL
 

@@ -1,6 +1,8 @@
 """The study of tasks times networks: what is compared, and by what measure."""
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from sslzoo import recipe, runner
 from sslzoo.data import sources
@@ -13,8 +15,10 @@ SMALL = recipe.module(recipe.find("revisiting_small")).SMALL
 def test_every_task_meets_every_network_on_the_same_images():
     cells = revisiting.STUDY.cells
     assert len({cell.name for cell in cells}) == len(cells)
-    for images, tasks in (("cifar10", 6), ("imagenette", 8), ("toyworld", 8)):
+    for images, tasks in (("cifar10", 6), ("imagenette", 9), ("toyworld", 9)):
         of = [c for c in cells if c.name.startswith(images) and c.knobs["k"] == 1]
+        wide = [c for c in cells if c.name.startswith(images) and c.knobs["k"] == 2]
+        assert {c.knobs["backbone"] for c in wide} <= {revisiting.WIDENED}
         for network in revisiting.NETWORKS:
             met = [c for c in of if c.knobs["backbone"] == network]
             assert len(met) == tasks
@@ -39,3 +43,45 @@ def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     )
     sets = known["pooled"], known["label"], asked["pooled"], asked["label"]
     assert found["kNN pooled"] == knn.evaluate(*sets)["top1"]
+
+
+def test_blocks_of_patches_are_pooled_before_their_mean_is_taken():
+    """As the authors have it. Of 24 pixels block1 is 6 x 6: windows matter."""
+    knobs = dict(backbone="resnet50v2", k=1.0, units=1, image_size=72, task="jigsaw")
+    plan = recipe.load("revisiting_small", **{**SMALL, **knobs})
+    method = runner.untrained(plan)
+    image = np.random.default_rng(0).random((1, 72, 72, 3), "float32")
+    found = revisiting.by_block(method, 72)(image)["block1"]
+    patches = [
+        image[0, 24 * i : 24 * i + 24, 24 * j : 24 * j + 24]
+        for i in range(3)
+        for j in range(3)
+    ]
+    maps = method.backbone(np.stack(patches), training=False)["block1"]
+    side, channels = maps.shape[1], maps.shape[-1]
+    k = int(np.ceil(np.sqrt(side**2 * channels / revisiting.DIMENSIONS)))
+    assert k > 1
+    windows = tf.nn.max_pool2d(maps, k, k, "VALID")
+    expected = np.mean(np.reshape(windows, (9, -1)), axis=0)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_paper_agrees_with_all_claims_that_its_table_1_decides():
+    """So that a claim's words and the order of its parts fit."""
+    table = {
+        revisiting.name("cifar10", network, task): {"linear pooled": value}
+        for network, row in revisiting.PAPER.items()
+        for task, value in row.items()
+    }
+    decided = [
+        claim
+        for claim in revisiting.CLAIMS
+        if all(
+            cell in table and columns == ("linear pooled",)
+            for _, cell, columns in claim.parts
+        )
+    ]
+    assert len(decided) == 7
+    for claim in decided:
+        gain = sum(sign * table[cell]["linear pooled"] for sign, cell, _ in claim.parts)
+        assert gain > 0, claim.words

@@ -10,9 +10,8 @@ from sslzoo import recipe, runner
 from sslzoo.errors import BadInput, Interrupted, UnknownName
 from sslzoo.papers import colour, study
 
-TINY = dict(count=8, labelled=32, backbone="tiny", image_size=32, batch_size=4)
-TINY |= dict(epochs=1, hidden=16)
-TOY = "byol_r18w16_toyworld"
+TOY = "revisiting_small"
+TINY = recipe.module(recipe.find(TOY)).SMALL
 
 
 def measure(method, plan, seed):
@@ -302,6 +301,6 @@ def test_a_claim_may_be_a_sum_of_several_cells():
 
 
 def test_a_knob_of_a_cell_may_name_one_of_the_study():
-    cell = study.Cell("x", TOY.replace("toyworld", "cifar10"), {"data": "{mine}train"})
+    cell = study.Cell("x", "byol_r18w16_cifar10", {"data": "{mine}train"})
     asked = study._asked(cell, 1, {"mine": "npz:mine.npz#"})
     assert asked["knobs"]["data"] == "npz:mine.npz#train"

@@ -12,6 +12,7 @@ from sslzoo.methods import byol
 from sslzoo.verify import checking
 
 
+@pytest.mark.slow
 def test_all_is_well_here():
     parts = []
     result = verify.run(lambda done, of: parts.append((done, of)))
