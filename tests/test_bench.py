@@ -77,6 +77,19 @@ def test_a_task_is_measured_by_its_own_work():
     assert found["overhead"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("task", sorted(tasks.THROUGH))
+def test_each_task_is_measured_beside_labels(task):
+    side = 96 if task in tasks.PATCHES else 32
+    found = tasks.task(task, "tiny", 1, side, 2, turns=1)
+    assert np.isfinite(found["overhead"]) and found["operations"] > 0
+
+
+def test_a_task_that_there_is_not_is_named_with_its_neighbour(command):
+    code, _, err = command("bench", "task", "task=simsia")
+    assert code == 1 and "Did you mean 'simsiam'?" in err
+
+
 def test_a_step_tells_where_its_time_goes(command):
     words = f"{TINY} batch_size=2 turns=1 operations=true".split()
     code, out, err = command("bench", "step", *words, "--json")

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sslzoo import cli, recipe, watch
+from sslzoo import cli, recipe, runner, watch, workdir
+from sslzoo.evaluation import knn
 from sslzoo.show import progress
 from sslzoo.zoo import artifacts
 
@@ -120,6 +121,28 @@ def test_kept_scores_say_when_where_and_how_they_were_made(command, trained):
     assert all(knob in run["command"] for knob in knobs)
     assert run["ended"] == json.loads((trained / "result.json").read_text())["probes"]
     assert str(trained.parent) not in json.dumps(told)
+
+
+def test_features_of_a_block_are_measured_as_those_at_the_end(command, trained):
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    whole, pooled, block = (
+        json.loads(command(*words, *more)[1])["toyworld"]["knn"]
+        for more in ([], ["--endpoint", "pooled"], ["--endpoint", "block1"])
+    )
+    assert pooled == whole
+    plan = runner.trained(workdir.Workdir(trained))[1]
+    (probe,) = plan.probes.values()
+    trunk, sets = runner.untrained(plan).backbone, []
+    for of in (probe.train, probe.test):
+        images = np.stack([of.read(i)["image"] for i in range(of.count)]) / 255
+        labels = np.array([of.read(i)["label"] for i in range(of.count)])
+        maps = trunk(np.float32(images))["block1"].numpy()
+        sets += [maps.reshape(len(labels), -1), labels]
+    assert block["random"]["mean"] == pytest.approx(knn.evaluate(*sets)["top1"])
+    code, _, err = command(*words, "--endpoint", "blok1")
+    assert code == 1 and "endpoint='blok1'. Did you mean 'block1'?" in err
+    code, _, err = command(*words[:2], "--protocol", "finetune", "--endpoint", "block1")
+    assert code == 1 and "--endpoint is of --protocol knn and linear" in err
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):

@@ -11,8 +11,6 @@ paper. All images are kept decoded; with cache=false each is decoded anew. count
 takes the first so many of them.
 """
 
-import dataclasses
-
 from sslzoo import backbones
 from sslzoo.augment import ablations
 from sslzoo.data import labels as label_spaces
@@ -73,10 +71,7 @@ def recipe(
     """`rate` is of `batch_size` * `accumulate` images; `views` a row of Table 17."""
     source = label_spaces.first(sources.from_spec(data, cache), count)
     steps = epochs * (source.count // (batch_size * accumulate))
-    pair = (
-        dataclasses.replace(view, blur=view.blur * blur, brighten=brighten)
-        for view in ablations.pair(views)
-    )
+    pair = ablations.pair(views, blur, brighten)
     example = byol.example(image_size, *pair, smallest_crop)
     options = {}
     if backbone.startswith("resnet"):

@@ -39,6 +39,7 @@ def recipe(
     image_size=192,
     gray=0.66,
     gray_each=False,
+    orders=100,
     subset=8,
     shared=True,
     embedding=1000,
@@ -56,7 +57,8 @@ def recipe(
     features, where not by the width. `residual` false leaves a ResNet's shortcuts out.
 
     `image_size` is of what is evaluated, three patches each way; in training they lie
-    apart, in an image of 255 in place of 192. `gray_each` draws gray for each patch.
+    apart, in an image of 255 in place of 192. `orders`: of the patches that are known;
+    `subset`: of these, that are shown in a step. `gray_each` draws gray for each patch.
     """
     source = labels.first(sources.from_spec(data), count)
     patch = image_size // 3
@@ -76,7 +78,8 @@ def recipe(
             revisiting.network(backbone, k, patch, **shape),
             example,
             patch,
-            subset=subset,
+            orders,
+            subset,
             shared=shared,
             embedding=embedding,
             hidden=hidden,

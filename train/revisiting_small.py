@@ -14,8 +14,6 @@ are a third of image_size, which must be 72 or more for them (96 for VGG). Label
 used by the probes alone, and by task=labels, which the others are measured against.
 """
 
-import dataclasses
-
 from sslzoo.augment import ablations
 from sslzoo.backbones import revisiting
 from sslzoo.data import labels as label_spaces
@@ -110,10 +108,7 @@ def recipe(
             "anything. Give 72 or more, such as image_size=96."
         )
     cell = patch * 85 // 64
-    pair = (
-        dataclasses.replace(view, blur=view.blur * blur, brighten="scale")
-        for view in ablations.pair()
-    )
+    pair = ablations.pair("baseline", blur, "scale")
     examples = {
         "rotation": lambda: rotation.example(image_size, area),
         "exemplar": lambda: exemplar.example(image_size, copies, gray, area=area),

@@ -39,6 +39,7 @@ def recipe(
     strong=True,
     changes=2,
     magnitude=9.0,
+    pixels="",
     smoothing=0.1,
     image_size=224,
     batch_size=256,
@@ -50,7 +51,9 @@ def recipe(
     probe_every=10,
     seed=0,
 ):
-    """`per_class`: images of each; 0 is all. `changes`, `magnitude`: of RandAugment."""
+    """`per_class`: images of each; 0 is all. `changes`, `magnitude`: of RandAugment.
+    `pixels`: what the network makes of them first; "gray" leaves no colours.
+    """
     source = labels.per_class(sources.from_spec(data), per_class, seed)
     example = supervised.view(image_size, changes if strong else 0, magnitude)
     a_pass = source.count // batch_size
@@ -62,10 +65,12 @@ def recipe(
         at = [steps * epoch // 90 for epoch in (30, 60, 80)]
         rate = schedules.Drops(rate, at, warmup=warmup)
 
+    first = {"pixels": pixels} if pixels else {}
+
     def network():
         if backbone in (*revisiting.NETWORKS, "tiny"):
-            return revisiting.network(backbone, k, image_size)
-        return backbones.build(backbone, width=k / 4)
+            return revisiting.network(backbone, k, image_size, **first)
+        return backbones.build(backbone, width=k / 4, **first)
 
     return Recipe(
         streams=Stream(source, example, batch_size, augment),

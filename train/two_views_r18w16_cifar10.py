@@ -8,8 +8,6 @@ tuned; `outputs` is of the projector, and the width of its hidden layers. `momen
 (MoCo's tau) and `keys` are for short runs. Labels are used by the probe alone.
 """
 
-import dataclasses
-
 from sslzoo import backbones
 from sslzoo.augment import ablations
 from sslzoo.backbones import layers
@@ -58,10 +56,7 @@ def recipe(
     layers.known(method, METHODS, "method")
     source = sources.from_spec(data, cache)
     steps = epochs * (source.count // batch_size)
-    pair = (
-        dataclasses.replace(view, blur=view.blur * blur, brighten="scale")
-        for view in ablations.pair(views)
-    )
+    pair = ablations.pair(views, blur, "scale")
     example = byol.example(image_size, *pair, smallest_crop)
     options = {}
     if backbone.startswith("resnet"):

@@ -3,7 +3,7 @@
 import dataclasses
 
 from sslzoo.augment import views
-from sslzoo.errors import UnknownName, nearest
+from sslzoo.errors import BadInput, UnknownName, nearest
 
 CHANGES = ("flip", "jitter", "gray", "blur", "solarize")
 
@@ -35,8 +35,12 @@ ROWS = {
 }
 
 
-def pair(row="baseline"):
+def pair(row="baseline", blur=1.0, brighten="add"):
     """The `views.Changes` of both views in that row of the table.
+
+    Args:
+        blur: a part of how often the row blurs: small images lose too much by it.
+        brighten: of both, as `views.Changes` takes it.
 
     That a row of "crop and ..." has no flip and no solarizing is how we read its name;
     what the authors kept there is not recorded.
@@ -45,7 +49,16 @@ def pair(row="baseline"):
         raise UnknownName(
             f"views={row!r}.{nearest(row, ROWS)} There are: {', '.join(ROWS)}."
         )
+    if not blur and "blur" in row:
+        raise BadInput(
+            f"views={row!r} is of blur, and blur=0 leaves that out of every row. Give "
+            "blur=1, and the same to the row that you compare it with."
+        )
     families = (views.BYOL_T, views.BYOL_T_PRIME)
-    return tuple(
+    of_row = (
         dataclasses.replace(family, **less) for family, less in zip(families, ROWS[row])
+    )
+    return tuple(
+        dataclasses.replace(view, blur=view.blur * blur, brighten=brighten)
+        for view in of_row
     )

@@ -11,8 +11,14 @@ THROUGH = {  # For each image of a batch so many go through the network.
     "relative_patch": 9,
     "simclr": 2,
     "byol": 4,
+    "info_nce": 4,
+    "moco": 2,
+    "simsiam": 2,
+    "barlow_twins": 2,
+    "vicreg": 2,
 }
 PATCHES = ("jigsaw", "relative_patch")
+OF_VIEWS = ("info_nce", "moco", "simsiam", "barlow_twins", "vicreg")
 
 
 def task(
@@ -36,12 +42,17 @@ def task(
 
     from sslzoo import recipe, runner
     from sslzoo.data import pipeline
+    from sslzoo.errors import UnknownName, nearest
     from sslzoo.methods import supervised
 
+    if task not in THROUGH:
+        raise UnknownName(
+            f"task={task!r}.{nearest(task, THROUGH)} There are: {', '.join(THROUGH)}."
+        )
     keras.config.set_dtype_policy(precision)
     plan = recipe.load(
         "revisiting_small",
-        task=task,
+        task="simclr" if task in OF_VIEWS else task,
         backbone=backbone,
         k=k,
         image_size=image_size,
@@ -53,6 +64,9 @@ def task(
         precision=precision,
     )
     method = runner.untrained(plan)
+    if task in OF_VIEWS:
+        method = of_views(task, method.backbone, method.example)
+        method.compile(plan.optimizer())
     batch = next(iter(pipeline.training_batches(plan.streams, method.uses)))
 
     network = keras.models.clone_model(method.backbone)
@@ -82,6 +96,20 @@ def task(
         "operations_of_labels": work[1],
         "overhead": float(rates[0] / rates[1] - 1),
     }
+
+
+def of_views(task, network, example):
+    """A method that no recipe has on Revisiting's networks, of its paper's sizes."""
+    from sslzoo.methods import barlow_twins, info_nce, moco, simsiam, vicreg
+
+    made = {
+        "info_nce": lambda: info_nce.InfoNCE(network, 1, example, beta=1.0),
+        "moco": lambda: moco.MoCo(network, example),
+        "simsiam": lambda: simsiam.SimSiam(network, example),
+        "barlow_twins": lambda: barlow_twins.BarlowTwins(network, example),
+        "vicreg": lambda: vicreg.VICReg(network, example),
+    }
+    return made[task]()
 
 
 def operations(function, *arguments):

@@ -7,6 +7,7 @@ where there is one. It is plain Python, safe to call from many threads.
     npz:PATH#train          arrays, or encoded images with offsets, in a .npz file
     folder:PATH             a folder of images, or of folders of images, which label
     folder:PATH?labels=no   the same, whatever its folders mean
+    folder:PATH?images=&classes=   refused where there are not so many
     tfds:NAME/SPLIT         any dataset of tensorflow-datasets
     toyworld:SPLIT?count=&size=&seed=
     rgbd:FILE?every=        colour and depth of one .npz file, or of rgbd:toyworld:...
@@ -294,11 +295,19 @@ def _found(others):
 
 
 def folder(argument):
-    path, options = _options(argument, ("labels",), "folder")
+    path, options = _options(argument, ("labels", "images", "classes"), "folder")
     labels = options.get("labels", "yes")
     if labels not in ("yes", "no"):
         raise BadInput(f"folder: labels={labels!r}. It is yes or no.")
-    return Folder(path, labels == "yes")
+    found = Folder(path, labels == "yes")
+    for what, count in (("images", found.count), ("classes", len(found.classes or ()))):
+        asked = options.get(what, str(count))
+        if asked != str(count):
+            raise BadInput(
+                f"folder:{path} has {count} {what}, and {what}={asked} was asked for. "
+                "Look for what is missing or too many there, or leave that out."
+            )
+    return found
 
 
 def npz(argument):

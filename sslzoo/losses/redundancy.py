@@ -6,6 +6,7 @@ Both are of the batch of all replicas, with a gradient through every row of it.
 from keras import ops
 
 from sslzoo import distribute
+from sslzoo.errors import BadInput
 
 
 def barlow_twins(z1, z2, redundancy=5e-3):
@@ -39,6 +40,8 @@ def vicreg(z1, z2, invariance=25.0, variance=25.0, covariance=1.0):
         z1, z2: `[n, d]`, row i of both from the same image.
     """
     z1, z2 = distribute.gather(z1), distribute.gather(z2)
+    if z1.shape[0] == 1:
+        raise BadInput("A batch of 1 image has no variance. Give batch_size=2 or more.")
     loss = invariance * ops.mean(ops.square(z1 - z2))
     for z in (z1, z2):
         z = z - ops.mean(z, axis=0)

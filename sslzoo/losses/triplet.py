@@ -3,6 +3,7 @@
 from keras import ops
 
 from sslzoo import distribute
+from sslzoo.errors import BadInput
 
 
 def semi_hard_triplet(z, margin=0.5, squared=True, everyone=True):
@@ -48,6 +49,11 @@ def to_all(z, squared=True, everyone=True):
     """Distances `[n, k, all]` to every copy that there is, and which are of others."""
     n, k, dimensions = ops.shape(z)
     all_z = distribute.gather(z) if everyone else z
+    if all_z.shape[0] == 1:
+        raise BadInput(
+            "A batch of 1 image has no other to tell it from. Give batch_size=2 or more"
+            + (", of each replica." if not everyone else ".")
+        )
     first = distribute.replica_id() * n if everyone else 0
     image = ops.repeat(ops.arange(ops.shape(all_z)[0]), k)
     other = image != ops.reshape(first + ops.arange(n), (n, 1, 1))

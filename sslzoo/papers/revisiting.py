@@ -7,13 +7,10 @@ Linear classifiers and neighbours then tell the classes by each block's map, mad
 pictures that it has not seen. And the same network as it begins, and by labels.
 """
 
-import keras
-
-from sslzoo.backbones.nine import nine
 from sslzoo.data.labels import first
 from sslzoo.evaluation import knn, linear, pretext
+from sslzoo.evaluation.blocks import blocks
 from sslzoo.evaluation.features import features
-from sslzoo.heads import vectors
 from sslzoo.papers.study import Cell, Claim, Study
 
 RECIPE = "revisiting_small"
@@ -61,7 +58,8 @@ RANDOM = {"resnet50v1": 2.5, "resnet50v2": 4.4, "revnet50": 8.1, "vgg19bn": 2.7}
 def measure(method, plan, seed):
     """Top-1 by each block, linear and of neighbours; and of its own task."""
     (probe,) = plan.probes.values()
-    network, held_out = by_block(method, probe.size), first(probe.test, ASKED)
+    held_out = first(probe.test, ASKED)
+    network = blocks(method, probe.size, BLOCKS, DIMENSIONS)
     known, asked = (
         features(network, of, probe.size, names=BLOCKS, crop=1.0)
         for of in (first(probe.train, KNOWN), held_out)
@@ -77,19 +75,6 @@ def measure(method, plan, seed):
         told = pretext.evaluate(method, plan.streams, held_out)
         found[TASK] = told["accuracy"]
     return found
-
-
-def by_block(method, size):
-    """A model of images: each block's map, made about `DIMENSIONS` numbers.
-
-    Of a method of patches that is done to each of nine, before their mean is taken.
-    """
-    patch = method.made_with.get("patch")
-    trunk = method.backbone if patch else method.deployable()
-    image = keras.Input((patch or size,) * 2 + (3,))
-    maps = keras.Model(image, {name: trunk(image)[name] for name in BLOCKS})
-    found = vectors.endpoints(maps, patch or size, DIMENSIONS)
-    return nine(found, patch) if patch else found
 
 
 def name(images, network, task, k=1):

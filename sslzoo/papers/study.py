@@ -302,7 +302,8 @@ def _table(study, found):
 
 
 def _claims(study, found):
-    lines = [_row(["claim", "difference", "95 %", "seeds", ""]), _row(["---"] * 5)]
+    head = ["claim", "difference", "95 %", "seeds", "", "paper's difference"]
+    lines = [_row(head), _row(["---"] * len(head))]
     for claim in study.claims:
         told = verdict(claim, found)
         apart = told["difference"]
@@ -316,8 +317,20 @@ def _claims(study, found):
                 )
             )
             figures = [f"{100 * apart['mean']:+.1f}", between, str(apart["n"])]
-        lines.append(_row([claim.words, *figures, told["says"]]))
+        lines.append(_row([claim.words, *figures, told["says"], _paper(study, claim)]))
     return lines
+
+
+def _paper(study, claim):
+    """What its figures make of the claim, where the paper has them all."""
+    known = [
+        (sign, study.cell(name).published, columns)
+        for sign, name, columns in claim.parts
+    ]
+    if not all(column in of for _, of, columns in known for column in columns):
+        return ""
+    of = sum(s * np.mean([of[c] for c in columns]) for s, of, columns in known)
+    return f"{of:+.1f}"
 
 
 def _row(cells):

@@ -22,6 +22,11 @@ def arguments(verb):
         metavar="LAYERS",
         help="that finetune begins at, by commas: none,fc6,conv4,all (none,all)",
     )
+    verb.add_argument(
+        "--endpoint",
+        metavar="NAME",
+        help="a block whose features knn and linear are given, such as block3",
+    )
     verb.add_argument("--epochs", type=int, help="of finetune, at most (100)")
     verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
@@ -33,7 +38,7 @@ def arguments(verb):
 def run(args):
     from sslzoo import recipe, runner, watch, workdir
     from sslzoo.data import sources
-    from sslzoo.evaluation import ladder, pretext, tuned_layers
+    from sslzoo.evaluation import blocks, ladder, pretext, tuned_layers
     from sslzoo.show import progress
 
     if args.size and not args.data:
@@ -41,6 +46,8 @@ def run(args):
     asked = args.protocol or ladder.PROTOCOLS
     if "finetune" not in asked and (args.depths or args.epochs):
         raise BadInput("--depths and --epochs are of --protocol finetune: ask for it.")
+    if args.endpoint and not {*asked} <= {*ladder.PROTOCOLS}:
+        raise BadInput("--endpoint is of --protocol knn and linear: ask for these.")
     if args.epochs is not None and args.epochs < 1:
         raise BadInput(f"--epochs {args.epochs} learns nothing. Give 1 or more.")
     runs, tasks, probes, size = [], [], {}, args.size
@@ -50,7 +57,11 @@ def run(args):
             method, plan = runner.trained(folder)
         size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
-        runs.append((path, method.deployable(), untrained.deployable()))
+        both = method, untrained
+        if args.endpoint:
+            runs.append((path, *(blocks.one(m, size, args.endpoint) for m in both)))
+        else:
+            runs.append((path, *(m.deployable() for m in both)))
         tasks.append((path, method, untrained, plan.streams))
         probes = probes or plan.probes
     if args.data:

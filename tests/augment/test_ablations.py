@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from sslzoo.augment import ablations, views
-from sslzoo.errors import UnknownName
+from sslzoo.errors import BadInput, UnknownName
 
 # Probabilities of the first view and of the second, in the order of the pipeline:
 # flip, jitter, gray, blur, solarize (the sheet of the paper's Tables 6 and 17).
@@ -56,3 +56,11 @@ def test_where_only_crops_are_left_the_pixels_are_those_of_the_crop():
 def test_a_row_that_there_is_not_is_told():
     with pytest.raises(UnknownName, match="views='no_colour'. Did you mean 'no_color'"):
         ablations.pair("no_colour")
+
+
+def test_a_row_of_blur_is_refused_where_none_is_blurred():
+    """It would be another row under a name of its own."""
+    for row in ("no_blur", "crop_blur", "no_blur_in_2", "no_blur_no_solarize_in_2"):
+        with pytest.raises(BadInput, match=f"views='{row}' is of blur, and blur=0"):
+            ablations.pair(row, blur=0)
+    assert [view.blur for view in ablations.pair(blur=0.5)] == [0.5, 0.05]

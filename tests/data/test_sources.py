@@ -190,6 +190,15 @@ def test_other_folders_have_no_labels(photos, why):
     assert source.classes is None and "label" not in source.read(0)
 
 
+def test_a_folder_is_held_to_the_numbers_that_are_asked_of_it(photos):
+    fine = sources.from_spec(f"folder:{photos}?images=3&classes=2")
+    assert fine.count == 3 and len(fine.classes) == 2
+    for asked in ("images=4", "classes=3", "images=many"):
+        what = asked.partition("=")[0]
+        with pytest.raises(BadInput, match=rf"has \d {what}, and {asked} was asked"):
+            sources.from_spec(f"folder:{photos}?{asked}")
+
+
 def test_linked_folders_are_followed_once(photos):
     (photos / "dog" / "loop").symlink_to(photos)
     assert sources.Folder(photos).count == 3

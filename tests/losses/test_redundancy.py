@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sslzoo.errors import BadInput
 from sslzoo.losses import redundancy
 
 # What lightly 1.5.26 was given too.
@@ -85,3 +86,8 @@ def test_two_replicas_have_the_loss_and_the_gradient_of_one(loss, two_replicas):
     for two, one in zip(both(), step(tf.constant(z), 1)):
         total = two_replicas.reduce("SUM", two, axis=None)
         np.testing.assert_allclose(total, one, rtol=1e-4, atol=1e-5)
+
+
+def test_one_image_alone_has_no_variance():
+    with pytest.raises(BadInput, match="A batch of 1 image has no variance"):
+        redundancy.vicreg(tf.ones((1, 4)), tf.ones((1, 4)))

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics.pairwise import euclidean_distances
 
+from sslzoo.errors import BadInput
 from sslzoo.losses import triplet
 
 
@@ -126,3 +127,9 @@ def test_two_replicas_mine_among_all_or_each_for_itself(two_replicas):
     halves = [written_out(np.float64(half), 2.0, True) for half in (z[:2], z[2:])]
     np.testing.assert_allclose(apart, np.mean(halves), rtol=1e-5)
     assert abs(apart - loss) > 1e-3
+
+
+def test_one_image_alone_is_refused():
+    """It has no negative: the loss would be no number."""
+    with pytest.raises(BadInput, match="A batch of 1 image has no other"):
+        triplet.semi_hard_triplet(tf.ones((1, 3, 2)))

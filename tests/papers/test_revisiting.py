@@ -1,5 +1,7 @@
 """The study of tasks times networks: what is compared, and by what measure."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from sslzoo import recipe, runner
 from sslzoo.data import sources
 from sslzoo.evaluation import features, knn, pretext
+from sslzoo.evaluation.blocks import blocks
 from sslzoo.papers import revisiting
 
 SMALL = recipe.module(recipe.find("revisiting_small")).SMALL
@@ -45,13 +48,29 @@ def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     assert found["kNN pooled"] == knn.evaluate(*sets)["top1"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", revisiting.NETWORKS)
+@pytest.mark.parametrize("task", ["labels", *revisiting.WHOLE, *revisiting.PATCHES])
+def test_every_task_trains_every_network(task, network):
+    knobs = dict(backbone=network, k=0.25, task=task, epochs=1, image_size=32)
+    knobs |= revisiting.NETWORKS[network]
+    if task in revisiting.PATCHES:
+        knobs["image_size"] = 96
+    plan = recipe.load("revisiting_small", **{**SMALL, **knobs})
+    began = runner.untrained(plan).backbone.trainable_weights
+    method = runner.pretrain(dataclasses.replace(plan, probes={}))
+    for one, other in zip(began, method.backbone.trainable_weights):
+        assert np.isfinite(other).all()
+        assert np.abs(one.numpy() - other.numpy()).max() > 0, other.path
+
+
 def test_blocks_of_patches_are_pooled_before_their_mean_is_taken():
     """As the authors have it. Of 24 pixels block1 is 6 x 6: windows matter."""
     knobs = dict(backbone="resnet50v2", k=1.0, units=1, image_size=72, task="jigsaw")
     plan = recipe.load("revisiting_small", **{**SMALL, **knobs})
     method = runner.untrained(plan)
     image = np.random.default_rng(0).random((1, 72, 72, 3), "float32")
-    found = revisiting.by_block(method, 72)(image)["block1"]
+    found = blocks(method, 72, ["block1"], revisiting.DIMENSIONS)(image)["block1"]
     patches = [
         image[0, 24 * i : 24 * i + 24, 24 * j : 24 * j + 24]
         for i in range(3)

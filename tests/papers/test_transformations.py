@@ -58,3 +58,7 @@ def test_of_the_papers_figures_each_claim_holds():
         [0.091, 0.222, 0.131]
     )
     assert {each["says"] for each in told} == {"holds"}
+    text = study.tables(ours.STUDY, found)
+    for claim, paper in zip(ours.CLAIMS, ("+9.1", "+22.2", "+13.1")):
+        (row,) = (line for line in text.splitlines() if f"| {claim.words} |" in line)
+        assert row.endswith(f"| holds | {paper} |")
