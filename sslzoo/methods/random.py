@@ -1,7 +1,6 @@
 """A network as it begins: what every method is measured against.
 
-Its steps change nothing, so one is enough. It is exported, probed and shown as others
-are; and "pooled" of an untrained network tells more than one would think.
+Its steps change nothing, so one is enough. It is exported, probed and shown as others.
 
 Batch: whatever its example gives.
 """
