@@ -288,6 +288,7 @@ def test_what_is_published_is_told_to_a_person(command, trained, tmp_path, monke
     assert code == 1 and "write licence=NAME, like weights=MIT" in err
 
 
+@pytest.mark.slow
 def test_the_page_of_a_run_can_be_written_again(command, trained, tmp_path):
     """Which `train --report` writes too, to the byte."""
     code, out, _ = command(*TRAIN, "--workdir", trained, "--report")

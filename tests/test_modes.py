@@ -52,9 +52,8 @@ def test_accumulated_on_two_replicas_is_as_on_one(two_replicas):
         np.testing.assert_allclose(two, one, rtol=2e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize(
-    "precision", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.slow
 def test_a_run_stopped_within_an_accumulated_step_ends_with_the_same_bits(
     tmp_path, precision
 ):

@@ -150,6 +150,7 @@ def same_weights(one, other):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_probes_may_be_asked_within_an_epoch_alone(tmp_path):
     plan, folder = opened(tmp_path / "run", probe_every="0", epochs="2")
     runner.pretrain(plan, folder, probe_at=[0.5])
@@ -505,7 +506,7 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["byol_r18_imagenette", slow("byol_r18w16_imagenette")]
+    "name", [slow("byol_r18_imagenette"), slow("byol_r18w16_imagenette")]
 )
 def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
     from PIL import Image

@@ -35,6 +35,7 @@ from sslzoo.verify import (
     losses,
     moco,
     optim,
+    random,
     relative_patch,
     rotation,
     simclr,
@@ -48,7 +49,8 @@ from sslzoo.verify import (
 from sslzoo.verify.checking import exact
 
 SUBJECTS = (
-    *(losses, color, optim, byol, split_brain, colorization, supervised),
+    *(losses, color, optim, byol, split_brain, colorization),
+    *(supervised, random),
     *(rotation, exemplar, jigsaw, relative_patch),
     *(info_nce, simclr, moco, simsiam, barlow_twins, vicreg),
     *(steps, backbones, data, evaluation, zoo),

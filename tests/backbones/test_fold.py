@@ -311,6 +311,13 @@ def test_in_single_precision_it_differs_by_its_rounding():
     same(model, pictures(2, 32, 32, 3, dtype="float32"), tolerance=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet101", "resnet152", "resnet200"])
+def test_so_it_is_in_the_deepest(name):
+    model = backbones.build(name, width=0.25)
+    same(model, pictures(2, 64, 64, 3, dtype="float32"), tolerance=1e-4)
+
+
 def test_a_folded_model_is_stored_and_read_back():
     images = keras.Input((9, 8, 3))
     twin = folded(shaken(keras.Model(images, first_of_all(images))))

@@ -251,7 +251,7 @@ def test_a_step_that_float16_cannot_take_is_not_taken_by_the_target_either(
     assert int(method.optimizer.iterations) == 1
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_xla_compiles_the_whole_step_to_the_same_step(batch, accumulate):
     """Within what float32 rounds off when sums are ordered otherwise."""
 

@@ -112,7 +112,9 @@ def test_brightness_and_contrast_of_a_copy_do_not_count_unless_it_is_asked():
         assert np.allclose(*found, rtol=1e-3, atol=1e-4) == same
 
 
-@pytest.mark.parametrize("normalize", ["none", "batch"])
+@pytest.mark.parametrize(
+    "normalize", ["none", pytest.param("batch", marks=pytest.mark.slow)]
+)
 def test_two_replicas_are_one_and_may_each_be_by_itself(normalize, two_replicas):
     """The step on eight images as two of four: negatives, sums and gradients."""
     data = batch(8)["copies"]

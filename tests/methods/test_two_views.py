@@ -108,7 +108,10 @@ def test_the_loss_is_that_of_the_paper_and_every_weight_learns_by_it(kind, batch
     )["finite"]
 
 
-@pytest.mark.parametrize("kind", METHODS)
+LOSSES = [pytest.param(kind, marks=pytest.mark.slow) for kind in METHODS[2:]]
+
+
+@pytest.mark.parametrize("kind", [*METHODS[:2], *LOSSES])  # Theirs are tried so, too.
 def test_two_replicas_do_the_work_of_one(kind, batch, two_replicas):
     """Three steps; of MoCo both replicas have the queue of one."""
     data = tf.data.Dataset.from_tensor_slices(batch).batch(8).repeat(3)

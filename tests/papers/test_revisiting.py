@@ -28,7 +28,10 @@ def test_every_task_meets_every_network_on_the_same_images():
             assert {c.knobs["count"] for c in met} == {of[0].knobs["count"]}
 
 
-@pytest.mark.parametrize("task, images", [("rotation", 32), ("jigsaw", 72)])
+@pytest.mark.parametrize(
+    "task, images",
+    [pytest.param("rotation", 32, marks=pytest.mark.slow), ("jigsaw", 72)],
+)
 def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     """A narrow ResNet; of patches the mean over nine, as it is deployed."""
     knobs = dict(backbone="resnet50v2", k=0.1, image_size=images, task=task)

@@ -31,6 +31,7 @@ from sslzoo.methods import (
     info_nce,
     moco,
     momentum,
+    random,
     relative_patch,
     rotation,
     simclr,
@@ -316,6 +317,11 @@ def never_stopped(self, batch, training=True):
     return (COSINE(p1, z2) + COSINE(p2, z1)) / 4
 
 
+def seen_in_training(self, batch):
+    self.backbone(batch["view1"], training=True)
+    return self.report(loss=tf.zeros(()))
+
+
 COSINE, SCHEDULE = regression.cosine_distance, schedules.WarmupCosine.__call__
 COLORIZATION, CLASSIFIED = colorization.Colorization, supervised.Supervised.guess
 PLACES, SEEDS_OF = COLORIZATION.places, COLORIZATION.seeds
@@ -400,6 +406,7 @@ SABOTEURS = [
     (verify.simclr.told_apart, simclr, "nt_xent", one_direction),
     (verify.simclr.one_pass, simclr.SimCLR, "project", by_view),
     (verify.moco.queue_of_keys, moco, "unit", lambda x: x),
+    (verify.random.left_as_it_is, random.Random, "train_step", seen_in_training),
     (verify.simsiam.mean_of_both, simsiam, "cosine_distance", not_averaged),
     (verify.simsiam.stopped_gradient, simsiam.SimSiam, "loss_of", never_stopped),
     (
