@@ -33,7 +33,7 @@ def each(what):
     return pytest.param(what, marks=[pytest.mark.slow] * (what in LONG))
 
 
-@pytest.mark.parametrize("what", map(each, SMALLEST))
+@pytest.mark.parametrize("what", [each(what) for what in SMALLEST])
 def test_a_bench_tells_its_knobs_its_figure_and_how_far_it_is(
     command, monkeypatch, what
 ):

@@ -224,7 +224,7 @@ def each(path):
     return pytest.param(path, marks=marks, id=name_of(path))
 
 
-@pytest.mark.parametrize("path", map(each, DOCUMENTS))
+@pytest.mark.parametrize("path", [each(path) for path in DOCUMENTS])
 def test_every_block_of_a_document_runs(path, tmp_path, warm):
     fine, printed = outcome(path, tmp_path, warm)
     assert fine, printed
