@@ -205,6 +205,16 @@ def test_what_the_library_takes_is_that_of_its_record(words):
         assert COSTS[name][key] < float(row["wanted"].removesuffix(" s"))
 
 
+def test_what_is_ours_of_a_load_is_less_than_a_second():
+    found, before = (
+        COSTS["load-plain"],
+        PROSE.partition("(measured/load-plain.json))")[0],
+    )
+    whole, theirs = found["seconds"], found["tensorflow_seconds"]
+    told = f"it takes {whole:.1f} s, of which {theirs:.1f} s are TensorFlow's"
+    assert told in before and whole - theirs < 1
+
+
 @pytest.mark.parametrize("row", rows("the network alone"), ids=lambda r: r["record"])
 def test_features_of_a_folder_are_those_of_their_record(row):
     (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
