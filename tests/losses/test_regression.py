@@ -135,3 +135,50 @@ def test_the_gradient_goes_through_the_predictor_and_not_to_the_target():
         tape.watch(at)
         held = normed_distance(at @ tf.stop_gradient(best_linear(at, y)), y)
     assert abs(tape.gradient(held, at) - to_z).numpy().max() > 1e-3
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_gradients_by_any_norm_are_those_of_finite_differences(norm):
+    p, y = np.random.default_rng(0).normal(2, 3, size=(2, 6, 4))
+    at = tf.constant(p)
+    with tf.GradientTape() as tape:
+        tape.watch(at)
+        value = normed_distance(at, y, norm)
+    expected = np.zeros_like(p)
+    for place in np.ndindex(p.shape):
+        step = np.zeros_like(p)
+        step[place] = 1e-6
+        up, down = (float(normed_distance(p + s, y, norm)) for s in (step, -step))
+        expected[place] = (up - down) / 2e-6
+    np.testing.assert_allclose(tape.gradient(value, at), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_the_best_linear_predictor_of_two_replicas_is_that_of_one(two_replicas):
+    """And so is the gradient of a weight in front of it, added up."""
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(2, 12, 4)).astype("float32")
+    start = tf.constant(rng.normal(size=(4, 3)).astype("float32"))
+
+    def step(z, y, replicas):
+        with tf.GradientTape() as tape:
+            tape.watch(start)
+            x, told = z @ start, y[:, :3]
+            q = best_linear(x, told)
+            loss = normed_distance(x @ q, told) / replicas
+        return q, tape.gradient(loss, start)
+
+    q, gradient = step(tf.constant(z), tf.constant(y), 1)
+    shares = two_replicas.experimental_distribute_values_from_function(
+        lambda context: np.stack([z, y])[:, 6 * context.replica_id_in_sync_group :][
+            :, :6
+        ]
+    )
+
+    @tf.function
+    def both():
+        return two_replicas.run(lambda x: step(x[0], x[1], 2), (shares,))
+
+    found, parts = (two_replicas.experimental_local_results(v) for v in both())
+    for each in found:
+        np.testing.assert_allclose(each, q, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(sum(parts), gradient, rtol=1e-3, atol=1e-5)
