@@ -139,10 +139,23 @@ def test_features_of_a_block_are_measured_as_those_at_the_end(command, trained):
         maps = trunk(np.float32(images))["block1"].numpy()
         sets += [maps.reshape(len(labels), -1), labels]
     assert block["random"]["mean"] == pytest.approx(knn.evaluate(*sets)["top1"])
+    assert block["trained"]["mean"] != whole["trained"]["mean"]
     code, _, err = command(*words, "--endpoint", "blok1")
     assert code == 1 and "endpoint='blok1'. Did you mean 'block1'?" in err
     code, _, err = command(*words[:2], "--protocol", "finetune", "--endpoint", "block1")
     assert code == 1 and "--endpoint is of --protocol knn and linear" in err
+
+
+def test_a_block_is_measured_at_the_size_of_the_images_that_are_asked(
+    command, trained, tmp_path
+):
+    """Which need not be that of those it learned from."""
+    data = "toyworld:train?count=24&size=40", "toyworld:test?count=12&size=40"
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    words += ["--data", data[0], "--test", data[1], "--size", 40]
+    code, out, err = command(*words, "--endpoint", "block2")
+    assert code == 0, err
+    assert 0 <= json.loads(out)[data[1]]["knn"]["trained"]["mean"] <= 1
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):

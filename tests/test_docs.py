@@ -215,12 +215,13 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-# The pages of single papers train many small runs: half a minute each, and more.
+# They train many small runs: half a minute each, and more.
 LONG = {"batch", "colorization", "colour", "plane", "pretext", "measured"}
+LONG = {f"docs/{stem}.md" for stem in LONG}
 
 
 def each(path):
-    marks = (pytest.mark.slow,) if path.stem in LONG else ()
+    marks = (pytest.mark.slow,) if name_of(path) in LONG else ()
     return pytest.param(path, marks=marks, id=name_of(path))
 
 

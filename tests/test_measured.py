@@ -213,6 +213,7 @@ def test_what_is_ours_of_a_load_is_less_than_a_second():
     whole, theirs = found["seconds"], found["tensorflow_seconds"]
     told = f"it takes {whole:.1f} s, of which {theirs:.1f} s are TensorFlow's"
     assert told in before and whole - theirs < 1
+    assert f"there is {found['peak_over_file']:.1f} times the file" in PROSE
 
 
 @pytest.mark.parametrize("row", rows("the network alone"), ids=lambda r: r["record"])

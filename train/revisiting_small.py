@@ -102,10 +102,11 @@ def recipe(
     held_out = sources.from_spec(test, cache)
     known = label_spaces.per_class(source, labelled, seed)
     area, patch = (smallest_crop, 1.0), image_size // 3
-    if task in PATCHES and patch < 24 and backbone != "tiny":
+    least = {"tiny": 1, "vgg19bn": 32}.get(backbone, 24)
+    if task in PATCHES and patch < least:
         raise BadInput(
-            f"image_size={image_size}: patches of {patch} pixels are too small to tell "
-            "anything. Give 72 or more, such as image_size=96."
+            f"image_size={image_size}: patches of {patch} pixels are too small for "
+            f"{backbone}. Give {3 * least} or more."
         )
     cell = patch * 85 // 64
     pair = ablations.pair("baseline", blur, "scale")

@@ -21,7 +21,8 @@ def blocks(method, size, names, most=9000):
     for name in names:
         layers.known(name, trunk.output, "endpoint")
     image = keras.Input((patch or size,) * 2 + trunk.input_shape[-1:])
-    maps = keras.Model(image, {name: trunk(image)[name] for name in names})
+    of_all = trunk(image)
+    maps = keras.Model(image, {name: of_all[name] for name in names})
     found = vectors.endpoints(maps, patch or size, most)
     return nine(found, patch) if patch else found
 

@@ -18,7 +18,7 @@ def barlow_twins(z1, z2, redundancy=5e-3):
     Args:
         z1, z2: `[n, d]`, row i of both from the same image.
     """
-    z1, z2 = (_standard(distribute.gather(z)) for z in (z1, z2))
+    z1, z2 = _standard(_every(z1)), _standard(_every(z2))
     c = ops.matmul(ops.transpose(z1), z2) / ops.cast(ops.shape(z1)[0], z1.dtype)
     own = ops.diagonal(c)
     rest = ops.sum(ops.square(c)) - ops.sum(ops.square(own))
@@ -39,9 +39,7 @@ def vicreg(z1, z2, invariance=25.0, variance=25.0, covariance=1.0):
     Args:
         z1, z2: `[n, d]`, row i of both from the same image.
     """
-    z1, z2 = distribute.gather(z1), distribute.gather(z2)
-    if z1.shape[0] == 1:
-        raise BadInput("A batch of 1 image has no variance. Give batch_size=2 or more.")
+    z1, z2 = _every(z1), _every(z2)
     loss = invariance * ops.mean(ops.square(z1 - z2))
     for z in (z1, z2):
         z = z - ops.mean(z, axis=0)
@@ -52,6 +50,14 @@ def vicreg(z1, z2, invariance=25.0, variance=25.0, covariance=1.0):
         thin = ops.mean(ops.relu(1 - ops.sqrt(own + 1e-4)))
         loss += variance * thin / 2 + covariance * rest / z.shape[-1]
     return loss
+
+
+def _every(z):
+    """The rows of all replicas."""
+    z = distribute.gather(z)
+    if z.shape[0] == 1:
+        raise BadInput("A batch of 1 image has no variance. Give batch_size=2 or more.")
+    return z
 
 
 def _standard(z):

@@ -27,6 +27,11 @@ def semi_hard_triplet(z, margin=0.5, squared=True, everyone=True):
     n, k = ops.shape(z)[:2]
     positive = ops.expand_dims(distances(z, z, squared), -1)  # [n, k, k, 1]
     d, other = to_all(z, squared, everyone)
+    if d.shape[-1] == k:
+        raise BadInput(
+            "A batch of 1 image has no other to tell it from. Give batch_size=2 or more"
+            + (", of each replica." if not everyone else ".")
+        )
     d, other = ops.expand_dims(d, 2), ops.expand_dims(other, 2)  # [n, k, 1, all]
     beyond = ops.logical_and(other, d > positive)
     nearest = ops.min(ops.where(beyond, d, float("inf")), axis=-1)
@@ -49,11 +54,6 @@ def to_all(z, squared=True, everyone=True):
     """Distances `[n, k, all]` to every copy that there is, and which are of others."""
     n, k, dimensions = ops.shape(z)
     all_z = distribute.gather(z) if everyone else z
-    if all_z.shape[0] == 1:
-        raise BadInput(
-            "A batch of 1 image has no other to tell it from. Give batch_size=2 or more"
-            + (", of each replica." if not everyone else ".")
-        )
     first = distribute.replica_id() * n if everyone else 0
     image = ops.repeat(ops.arange(ops.shape(all_z)[0]), k)
     other = image != ops.reshape(first + ops.arange(n), (n, 1, 1))

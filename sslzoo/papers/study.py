@@ -302,9 +302,12 @@ def _table(study, found):
 
 
 def _claims(study, found):
-    head = ["claim", "difference", "95 %", "seeds", "", "paper's difference"]
+    head = ["claim", "difference", "95 %", "seeds", ""]
+    papers = [_paper(study, claim) for claim in study.claims]
+    if any(papers):
+        head.append("paper's difference")
     lines = [_row(head), _row(["---"] * len(head))]
-    for claim in study.claims:
+    for claim, paper in zip(study.claims, papers):
         told = verdict(claim, found)
         apart = told["difference"]
         figures = ["", "", "0"]
@@ -317,7 +320,8 @@ def _claims(study, found):
                 )
             )
             figures = [f"{100 * apart['mean']:+.1f}", between, str(apart["n"])]
-        lines.append(_row([claim.words, *figures, told["says"], _paper(study, claim)]))
+        row = [claim.words, *figures, told["says"], paper]
+        lines.append(_row(row[: len(head)]))
     return lines
 
 
@@ -329,7 +333,7 @@ def _paper(study, claim):
     ]
     if not all(column in of for _, of, columns in known for column in columns):
         return ""
-    of = sum(s * np.mean([of[c] for c in columns]) for s, of, columns in known)
+    of = sum(s * np.mean([float(of[c]) for c in columns]) for s, of, columns in known)
     return f"{of:+.1f}"
 
 

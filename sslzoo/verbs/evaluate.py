@@ -50,18 +50,13 @@ def run(args):
         raise BadInput("--endpoint is of --protocol knn and linear: ask for these.")
     if args.epochs is not None and args.epochs < 1:
         raise BadInput(f"--epochs {args.epochs} learns nothing. Give 1 or more.")
-    runs, tasks, probes, size = [], [], {}, args.size
+    tasks, probes, size = [], {}, args.size
     for path in args.runs:
         folder = workdir.Workdir(path)
         with common.decoding(args) as count, watch.by(count):
             method, plan = runner.trained(folder)
         size = size or folder.run()["knobs"].get("image_size", 224)
         untrained = runner.untrained(plan)
-        both = method, untrained
-        if args.endpoint:
-            runs.append((path, *(blocks.one(m, size, args.endpoint) for m in both)))
-        else:
-            runs.append((path, *(m.deployable() for m in both)))
         tasks.append((path, method, untrained, plan.streams))
         probes = probes or plan.probes
     if args.data:
@@ -76,6 +71,13 @@ def run(args):
             "These runs have no labelled images of their own. Name some: "
             "--data folder:labelled/train --test folder:labelled/test."
         )
+
+    def measured(method):
+        if not args.endpoint:
+            return method.deployable()
+        return blocks.one(method, next(iter(probes.values())).size, args.endpoint)
+
+    runs = [(path, *map(measured, both)) for path, *both, _ in tasks]
     say = (lambda words: None) if args.json else progress.say
     results = {name: {} for name in probes}
     features = [protocol for protocol in asked if protocol in ladder.PROTOCOLS]

@@ -173,3 +173,9 @@ def test_what_cannot_be_is_told():
         make(normalize="batches")
     with pytest.raises(BadInput, match="copies=1: there is no pair"):
         Copies(8, 1)
+
+
+def test_one_picture_is_shown_too_without_a_stranger():
+    images = np.random.default_rng(0).random((1, 16, 16, 3), "float32")
+    sheet = make(exemplar.example(12, 3)).sheet({"image": images})
+    assert sheet.words["copy 2"][0].endswith("| inf")

@@ -1,6 +1,8 @@
 """Studies: what is made, what is not made twice, and what follows from it."""
 
+import dataclasses
 import json
+import pathlib
 import types
 
 import numpy as np
@@ -10,6 +12,8 @@ from sslzoo import recipe, runner
 from sslzoo.errors import BadInput, Interrupted, UnknownName
 from sslzoo.papers import colour, study
 
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+STUDIES = sorted(DOCS.glob("studies/*.json"))
 TOY = "revisiting_small"
 TINY = recipe.module(recipe.find(TOY)).SMALL
 
@@ -23,7 +27,7 @@ def measure(method, plan, seed):
 def cells():
     return (
         study.Cell("slow", TOY, {**TINY, "rate": 0.001}, 2),
-        study.Cell("fast", TOY, {**TINY, "rate": 0.1}, 2, {"sum": 12.5}),
+        study.Cell("fast", TOY, {**TINY, "rate": 0.1}, 2, {"sum": "12.5"}),
         study.Cell("none", TOY, TINY, trained=False),
     )
 
@@ -183,7 +187,21 @@ def test_tables_have_what_was_measured_and_what_the_paper_says_apart():
     assert "| slow | 2 | 25.0 |  |" in text and "| fast | 2 | 50.0 | 12.5 |" in text
     assert "| none | 0 |  |  |" in text
     # d = 0.2 and 0.3: t(1) = 12.706, 0.25 +- 12.706 * 0.0707 / sqrt 2.
-    assert "| fast is faster | +25.0 | -38.5 to +88.5 | 2 | not decided |  |" in text
+    assert "| fast is faster | +25.0 | -38.5 to +88.5 | 2 | not decided |" in text
+
+
+def test_the_papers_difference_stands_beside_ours_where_it_has_one():
+    slow, fast, _ = cells()
+    both = dataclasses.replace(slow, published={"sum": "2.25"}), fast
+    text = study.tables(made(cells=both), kept(slow=[0.2, 0.3], fast=[0.4, 0.6]))
+    assert "| 2 | not decided | +10.2 |" in text and "paper's difference |" in text
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda path: path.stem)
+def test_the_page_of_a_study_has_what_its_file_has(file):
+    text = file.with_suffix(".md").read_text()
+    made = study.tables(study.load(file.stem), study.read(file))
+    assert study.inserted(text, made) == text
 
 
 def test_the_tables_of_a_page_are_made_anew_and_the_rest_stays(tmp_path):
