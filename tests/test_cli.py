@@ -1,5 +1,6 @@
 """The command: what a person types, right and wrong, and what it answers."""
 
+import dataclasses
 import datetime
 import importlib.util
 import json
@@ -147,15 +148,17 @@ def test_features_of_a_block_are_measured_as_those_at_the_end(command, trained):
 
 
 def test_a_block_is_measured_at_the_size_of_the_images_that_are_asked(
-    command, trained, tmp_path
+    command, trained, monkeypatch
 ):
-    """Which need not be that of those it learned from."""
-    data = "toyworld:train?count=24&size=40", "toyworld:test?count=12&size=40"
+    """Which need not be that of those it learned from: split-brain is asked at 227."""
+    method, plan = runner.trained(workdir.Workdir(trained))
+    probes = {name: dataclasses.replace(p, size=40) for name, p in plan.probes.items()}
+    plan = dataclasses.replace(plan, probes=probes)
+    monkeypatch.setattr(runner, "trained", lambda folder: (method, plan))
     words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
-    words += ["--data", data[0], "--test", data[1], "--size", 40]
     code, out, err = command(*words, "--endpoint", "block2")
     assert code == 0, err
-    assert 0 <= json.loads(out)[data[1]]["knn"]["trained"]["mean"] <= 1
+    assert 0 <= json.loads(out)["toyworld"]["knn"]["trained"]["mean"] <= 1
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp_path):

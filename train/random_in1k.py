@@ -4,10 +4,9 @@
     sslzoo train random_in1k backbone=revnet50 k=4 seed=1 --workdir runs/random1
 
 One step that changes nothing; then it is exported, measured and shown as any other.
-`data` is what that step is shown: noise will do.
-Names of Revisiting's networks are theirs, with k; "resnet50" is BYOL's, k / 4 its
-width. Linear on ImageNet a ResNet50 v1 of k = 4 has 2.5 %, a RevNet50 8.1 % (Table 1
-of Revisiting).
+`data` is what that step is shown: noise will do. Names of Revisiting's networks are
+theirs, with k; "resnet50" is BYOL's, k / 4 its width. Linear on ImageNet a ResNet50 v1
+of k = 4 has 2.5 %, a RevNet50 8.1 % (Table 1 of Revisiting).
 """
 
 from sslzoo import backbones
