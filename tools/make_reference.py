@@ -1,13 +1,16 @@
 """Runs what others wrote once, and keeps what it says in tests/references/.
 
     PYTHON tools/make_reference.py torch       torch, torchvision, scikit-image
-    PYTHON tools/make_reference.py vgg         the same
+    PYTHON tools/make_reference.py timm        the same, timm 1.0, safetensors
+    PYTHON tools/make_reference.py vgg         torch, torchvision, scikit-image
     PYTHON tools/make_reference.py caffe       OpenCV before 5, and TensorFlow
     PYTHON tools/make_reference.py caffe_nets  OpenCV before 5, scikit-image, h5py
 
 torch: `torch.pth`, tensors of every kind; `torch_resnet{18,50}.pth`, torchvision's own
 blocks in a network of 2 channels at the stem, with random weights, and in the .npz of
 that name two photographs and what the network says of them, stage by stage.
+
+timm: `timm_resnet{18,50}.safetensors`, the same of timm's blocks, and their .npz.
 
 vgg: `torch_vgg{16,19bn}.npz`, torchvision's VGG of a 64th of its width: random weights,
 and what it says of two photographs, in front of each pool and behind fc6 and fc7.
@@ -44,23 +47,41 @@ def torch_reference():
 
     torch.manual_seed(0)
     torch.save(kinds(torch), OUT / "torch.pth")
-    images = photographs()
-    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    shown = np.moveaxis((images / 255 - mean) / std, -1, 1).astype("float32")
     for depth in (18, 50):
         network = small_resnet(torch, depth)
         torch.save(network.state_dict(), OUT / f"torch_resnet{depth}.pth")
-        seen = {}
-        for name in ("maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool"):
-            getattr(network, name).register_forward_hook(
-                lambda _, __, out, name=name, seen=seen: seen.update(
-                    {name: out.numpy()}
-                )
-            )
-        with torch.no_grad():
-            network(torch.from_numpy(shown.copy()))
-        seen = {name: np.moveaxis(array, 1, -1) for name, array in seen.items()}
-        np.savez_compressed(OUT / f"torch_resnet{depth}.npz", images=images, **seen)
+        keep_stages(torch, network, "avgpool", OUT / f"torch_resnet{depth}.npz")
+
+
+def timm_reference():
+    sys.path.insert(0, str(ROOT / "tools" / "peers"))
+    import torch
+    import torchvision_shim  # noqa: F401, before timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    for depth in (18, 50):
+        network = small_timm(torch, depth)
+        save_file(network.state_dict(), OUT / f"timm_resnet{depth}.safetensors")
+        keep_stages(torch, network, "global_pool", OUT / f"timm_resnet{depth}.npz")
+
+
+def keep_stages(torch, network, pool, path):
+    """Two photographs, and what the network says of them, stage by stage."""
+    images, seen = photographs(), {}
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    shown = np.moveaxis((images / 255 - mean) / std, -1, 1).astype("float32")
+
+    for name in ("maxpool", "layer1", "layer2", "layer3", "layer4", pool):
+
+        def keep(_, __, out, name=name):
+            array = out.numpy()
+            seen[name] = np.moveaxis(array, 1, -1) if array.ndim == 4 else array
+
+        getattr(network, name).register_forward_hook(keep)
+    with torch.no_grad():
+        network(torch.from_numpy(shown.copy()))
+    np.savez_compressed(path, images=images, **seen)
 
 
 def kinds(torch):
@@ -103,6 +124,23 @@ def small_resnet(torch, depth):
             self.fc = torch.nn.Linear(self.inplanes, 3)
 
     return shaken(Small({18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]).eval())
+
+
+def small_timm(torch, depth):
+    """timm's ResNet, by its own blocks and its own way through, but narrow."""
+    from timm.models import resnet
+
+    block = resnet.Bottleneck if depth >= 50 else resnet.BasicBlock
+    counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]
+    channels = [BASE * 2**group for group in range(4)]
+    network = resnet.ResNet(block, counts, num_classes=3, channels=channels)
+    # Its stem has 64 channels whatever the groups have.
+    network.conv1 = torch.nn.Conv2d(3, BASE, 7, 2, 3, bias=False)
+    network.bn1 = torch.nn.BatchNorm2d(BASE)
+    groups, _ = resnet.make_blocks([block] * 4, channels, counts, BASE)
+    for name, group in groups:
+        setattr(network, name, group)
+    return shaken(network.eval())
 
 
 def shaken(network):
@@ -227,6 +265,7 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     makers = {
         "torch": torch_reference,
+        "timm": timm_reference,
         "vgg": vgg_reference,
         "caffe": caffe_reference,
         "caffe_nets": caffe_nets_reference,

@@ -1,3 +1,6 @@
+import re
+
+import keras
 import numpy as np
 import pytest
 
@@ -53,6 +56,51 @@ def test_a_plain_numpy_network_gives_the_same(output_stride, side):
     for name, value in wanted.items():
         scale = abs(value).max()
         np.testing.assert_allclose(ours[name][0] / scale, value / scale, atol=2e-5)
+
+
+def test_keras_applications_gives_the_same():
+    """Its ResNet50V2 has slim's strides and biases, other names, another eps."""
+    theirs = keras.applications.ResNet50V2(
+        weights=None, include_top=False, pooling="avg", input_shape=(65, 65, 3)
+    )
+    ours = backbones.build("resnet50slim", blocks=4, output_stride=32, unit_outputs=0)
+    names = {"post_bn": "last_bn", "conv1_conv": "root_conv"}
+    for layer in theirs.layers:
+        if hit := re.fullmatch(r"conv(\d)_block(\d+)_(\w+)_(bn|conv)", layer.name):
+            block, unit, place, kind = hit.groups()
+            place = {"preact": "pre", "0": "shortcut"}.get(place, place)
+            last = {"conv": f"conv{place}", "bn": f"{place}_bn"}[kind]
+            last = "shortcut_conv" if place == "shortcut" else last
+            names[layer.name] = f"block{int(block) - 1}_{int(unit) - 1}_{last}"
+    random = np.random.default_rng(0)
+    given = set()
+    for name, mine in names.items():
+        layer = theirs.get_layer(name)
+        weights = [random.normal(0, 0.2, w.shape) for w in layer.weights]
+        if name.endswith("bn"):
+            layer.epsilon = 1e-5
+            weights = [1 + weights[0], weights[1], weights[2], 0.5 + abs(weights[3])]
+        else:
+            weights[0] *= 5 * (2 / np.prod(weights[0].shape[:3])) ** 0.5
+        if name == "conv1_conv":
+            # Above nought everywhere, so that zeros around it are never its maximum.
+            weights[1] += 100
+        layer.set_weights(weights)
+        ours.get_layer(mine).set_weights(weights)
+        given.add(mine)
+    assert given == {layer.name for layer in ours.layers if layer.weights}
+
+    image = random.random((2, 65, 65, 3), "float32")
+    wanted = {"pooled": theirs.output}
+    for block, units in zip((2, 3, 4, 5), (3, 4, 6, 3)):
+        wanted[f"block{block - 1}"] = theirs.get_layer(
+            f"conv{block}_block{units}_out"
+        ).output
+    wanted = keras.Model(theirs.input, wanted)(2 * image - 1)
+    found = ours(image)
+    for name, value in wanted.items():
+        scale = np.max(np.abs(value))
+        np.testing.assert_allclose(found[name] / scale, value / scale, atol=1e-5)
 
 
 def test_the_weights_serve_every_output_stride():

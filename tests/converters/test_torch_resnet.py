@@ -1,4 +1,4 @@
-"""Against torchvision: its blocks, its files, and what it said of photographs."""
+"""Against torchvision and timm: their blocks, files, and what they said of pictures."""
 
 import pathlib
 import re
@@ -31,12 +31,12 @@ def state(depth=18):
     return {name: np.asarray(array) for name, array in read.items()}
 
 
-def check(ours, depth, same):
-    stored = np.load(REFERENCES / f"torch_resnet{depth}.npz")
+def check(ours, depth, same, whose="torch", pool="avgpool"):
+    stored = np.load(REFERENCES / f"{whose}_resnet{depth}.npz")
     found = ours(stored["images"].astype("float32") / 255)
     for name, theirs in STAGES.items():
         same(found[name], stored[theirs])
-    same(found["pooled"], stored["avgpool"][:, 0, 0])
+    same(found["pooled"], stored[pool].reshape(found["pooled"].shape))
 
 
 @pytest.mark.parametrize("depth", [18, 50])
@@ -44,6 +44,13 @@ def test_every_stage_is_that_of_torchvision(depth, same):
     ours = network(depth)
     torch_resnet.convert(REFERENCES / f"torch_resnet{depth}.pth", ours)
     check(ours, depth, same)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_every_stage_is_that_of_timm(depth, same):
+    ours = network(depth)
+    torch_resnet.convert(REFERENCES / f"timm_resnet{depth}.safetensors", ours)
+    check(ours, depth, same, "timm", "global_pool")
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.net."])
