@@ -158,7 +158,7 @@ def test_after_ctrl_c_the_step_ends_in_its_own_way_and_no_other_begins(start, ve
         [sys.executable, "-c", f"import start\n{setting}\n{MAIN}", "demo"],
         env={**os.environ, "PYTHONPATH": str(TOOLS), "WAITS": verb},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
@@ -166,6 +166,8 @@ def test_after_ctrl_c_the_step_ends_in_its_own_way_and_no_other_begins(start, ve
         assert process.stdout.readline() == "waiting\n"
         os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to both.
         assert process.stdout.read() == "saved\n"
+        said = process.stderr.read().splitlines()[-1]
+    assert said == "start: stopped. The command that you typed goes on from here."
     assert process.returncode == 130 and ran(start)[-1][0] == verb
     assert not start.main(["demo"]) and ran(start)[-1][0] == "report"
 

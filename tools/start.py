@@ -63,7 +63,11 @@ def demo(folder=None):
 def step(why, words):
     """Shows a line of sslzoo to learn from, and runs it; ends here if it fails."""
     print(f"\n# {why}\n$ sslzoo {words}", file=sys.stderr, flush=True)
-    code = run(tool("sslzoo"), *shlex.split(words))
+    try:
+        code = run(tool("sslzoo"), *shlex.split(words))
+    except SystemExit:
+        say("stopped. The command that you typed goes on from here.")
+        raise
     if code:
         sys.exit(code)
 

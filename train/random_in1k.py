@@ -9,7 +9,6 @@ theirs, with k; "resnet50" is BYOL's, k / 4 its width. Linear on ImageNet a ResN
 of k = 4 has 2.5 %, a RevNet50 8.1 % (Table 1 of Revisiting).
 """
 
-from sslzoo import backbones
 from sslzoo.backbones import revisiting
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
@@ -35,9 +34,7 @@ def recipe(
     example = random.example(image_size)
 
     def network():
-        if backbone in (*revisiting.NETWORKS, "tiny"):
-            return revisiting.network(backbone, k, image_size)
-        return backbones.build(backbone, width=k / 4)
+        return revisiting.any_network(backbone, k, image_size)
 
     return Recipe(
         streams=Stream(sources.from_spec(data), example, batch_size),

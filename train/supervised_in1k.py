@@ -14,7 +14,6 @@ v2 (Table 2), k not stated. Names of its networks are theirs, with k; "resnet50"
 BYOL's, k / 4 its width. Not run to the end by us.
 """
 
-from sslzoo import backbones
 from sslzoo.backbones import revisiting
 from sslzoo.data import labels, sources
 from sslzoo.data.pipeline import Stream
@@ -68,9 +67,7 @@ def recipe(
     first = {"pixels": pixels} if pixels else {}
 
     def network():
-        if backbone in (*revisiting.NETWORKS, "tiny"):
-            return revisiting.network(backbone, k, image_size, **first)
-        return backbones.build(backbone, width=k / 4, **first)
+        return revisiting.any_network(backbone, k, image_size, **first)
 
     return Recipe(
         streams=Stream(source, example, batch_size, augment),

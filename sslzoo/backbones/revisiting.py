@@ -62,6 +62,13 @@ def network(
     return backbones.build(builder, **options)
 
 
+def any_network(name, k=4.0, image_size=224, **options):
+    """One of `NETWORKS` or "tiny", else that of `backbones.BUILDERS`, k / 4 wide."""
+    if name in (*NETWORKS, "tiny"):
+        return network(name, k, image_size, **options)
+    return backbones.build(name, width=k / 4, **options)
+
+
 def _takes(it_does, name, knob, value):
     if not it_does:
         raise BadInput(
