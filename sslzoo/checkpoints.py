@@ -106,12 +106,16 @@ def _found(folder):
 
 
 def write_text(path, text):
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
     """Replaces the file `path` at once, so that a reader never sees half of it."""
     path = pathlib.Path(path)
     draft = path.with_name(f".{path.name}.writing")
     try:
         with disk.synced(draft) as file:
-            file.write(text.encode())
+            file.write(content)
         os.replace(draft, path)
     except OSError:
         with contextlib.suppress(OSError):

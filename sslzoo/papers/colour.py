@@ -10,6 +10,7 @@ import keras
 from sslzoo.evaluation import linear
 from sslzoo.evaluation.features import features
 from sslzoo.heads import vectors
+from sslzoo.papers.figures import Curves
 from sslzoo.papers.study import Cell, Study
 from sslzoo.papers.study import above as claim
 
@@ -99,6 +100,43 @@ CLAIMS = (
     above("L→ab (reg)", "L→ab: classes above regression", "L→ab (cl)"),
 )
 
+BESIDE = {"random": "random", "labels": "labels"}
+FIGURES = {
+    "colour_layers.png": Curves(
+        "Classes told from each layer, in percent: the mean over the seeds.",
+        {
+            "split-brain and its halves": {
+                **BESIDE,
+                "split-brain": "split-brain (cl,cl)",
+                "L→ab": "L→ab (cl)",
+                "ab→L": "ab→L (cl)",
+                "ensembled L→ab": "ensembled L→ab",
+            },
+            "losses": {
+                **BESIDE,
+                "(cl,cl)": "split-brain (cl,cl)",
+                "(reg,reg)": "split-brain (reg,reg)",
+                "(cl,reg)": "split-brain (cl,reg)",
+            },
+            "other ways to use both halves": {
+                **BESIDE,
+                "split-brain": "split-brain (cl,cl)",
+                "Lab→Lab": "Lab→Lab",
+                "Lab(drop50)→Lab": "Lab(drop50)→Lab",
+                "equation 4": "(L,ab)→(ab,L)",
+                "equation 5": "(L,ab,Lab)→(ab,L,Lab)",
+            },
+            "colorizers": {
+                **BESIDE,
+                "Lab regression": "colorizer, Lab regression",
+                "histograms": "colorizer, histograms",
+                "313 classes": "colorizer, 313 classes",
+            },
+        },
+        {layer: layer for layer in LAYERS},
+    )
+}
+
 STUDY = Study(
     "colour",
     "Split-brain and colorizers, linear classifiers on each layer, CIFAR-10",
@@ -113,4 +151,5 @@ STUDY = Study(
         "epochs": 10,
         "width": 0.25,
     },
+    FIGURES,
 )

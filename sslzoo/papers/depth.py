@@ -12,6 +12,7 @@ import numpy as np
 
 from sslzoo.data import sources
 from sslzoo.papers import colour
+from sslzoo.papers.figures import Curves
 from sslzoo.papers.study import Cell, Study, above
 
 RECIPE = "split_brain_alexnet_rgbd"
@@ -47,4 +48,23 @@ CLAIMS = (
     above("RGB→HHA above random", "RGB→HHA", "random, RGB", colour.TOP),
     above("HHA→Lab above random", "HHA→Lab", "random, HHA", colour.TOP),
 )
-STUDY = Study("depth", __doc__, CELLS, CLAIMS, colour.LAYERS, measure, {"epochs": 20})
+FIGURES = {
+    "depth_layers.png": Curves(
+        "Classes told from each layer, in percent: the mean over the seeds.",
+        {
+            "a picture": {"random": "random, RGB", "learned": "RGB→HHA"},
+            "its depth": {"random": "random, HHA", "learned": "HHA→Lab"},
+        },
+        {layer: layer for layer in colour.LAYERS},
+    )
+}
+STUDY = Study(
+    "depth",
+    __doc__,
+    CELLS,
+    CLAIMS,
+    colour.LAYERS,
+    measure,
+    {"epochs": 20},
+    FIGURES,
+)

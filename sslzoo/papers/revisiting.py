@@ -11,6 +11,7 @@ from sslzoo.data.labels import first
 from sslzoo.evaluation import knn, linear, pretext
 from sslzoo.evaluation.blocks import blocks
 from sslzoo.evaluation.features import features
+from sslzoo.papers.figures import Curves, Points
 from sslzoo.papers.study import Cell, Claim, Study
 
 RECIPE = "revisiting_small"
@@ -163,10 +164,50 @@ CLAIMS = (
     ),
 )
 
+
+CELLS = tuple(cells())
+THERE = {cell.name for cell in CELLS}
+
+
+def by_blocks(images):
+    """Figure 5 of some images: the classes told from each block."""
+    panels = {
+        network: {
+            task: name(images, network, task)
+            for task in ("random", "labels", *WHOLE, *PATCHES)
+            if name(images, network, task) in THERE
+        }
+        for network in NETWORKS
+    }
+    columns = dict(zip(("1", "2", "3", "4", "end"), LINEAR))
+    return Curves(f"{images}: classes told from each block.", panels, columns)
+
+
+def by_task(images, task):
+    """A panel of Figure 4: each network, of both widths where there are two."""
+    both = {net: [name(images, net, task, k) for k in (1, 2)] for net in NETWORKS}
+    return {net: [one for one in names if one in THERE] for net, names in both.items()}
+
+
+FIGURES = {
+    "revisiting_tasks.png": Points(
+        "The task on pictures not seen before, and the classes told from the end.",
+        {
+            f"{images}, {task}": by_task(images, task)
+            for task in ("rotation", *PATCHES)  # Which have an answer.
+            for images in IMAGES
+            if task not in PATCHES or images != "cifar10"
+        },
+        (TASK, TASK),
+        ("classes", "linear pooled"),
+    ),
+    **{f"revisiting_{images}.png": by_blocks(images) for images in IMAGES},
+}
+
 STUDY = Study(
     "revisiting",
     __doc__,
-    tuple(cells()),
+    CELLS,
     CLAIMS,
     (*LINEAR, *NEAR, TASK),
     measure,
@@ -176,4 +217,5 @@ STUDY = Study(
         "epochs": 10,
         "precision": "float32",
     },
+    FIGURES,
 )

@@ -29,7 +29,9 @@ import numpy as np
 from sslzoo import checkpoints, recipe, runner, workdir
 from sslzoo.errors import BadInput, Interrupted, UnknownName, nearest
 from sslzoo.evaluation import statistics
+from sslzoo.papers import figures
 
+MACHINERY = ("__init__", "study", "figures")
 MARKS = "<!-- begin of the tables -->", "<!-- end of the tables -->"
 
 
@@ -83,6 +85,7 @@ class Study:
         measure: (method, plan, seed) -> {column: score}, of the features.
         columns: of the tables, in order.
         knobs: what people may say of all cells: {knob: default}, such as the images.
+        figures: of `figures.Curves` or `figures.Points`, by the names of their files.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Study:
     columns: tuple[str, ...]
     measure: Callable
     knobs: dict = dataclasses.field(default_factory=dict)
+    figures: dict = dataclasses.field(default_factory=dict)
 
     def cell(self, name):
         return next(cell for cell in self.cells if cell.name == name)
@@ -100,7 +104,7 @@ class Study:
 def names():
     """Of all studies: files beside this one that have a `STUDY`."""
     files = pathlib.Path(__file__).parent.glob("*.py")
-    return sorted(f.stem for f in files if f.stem not in ("__init__", "study"))
+    return sorted(f.stem for f in files if f.stem not in MACHINERY)
 
 
 def load(name):
@@ -265,9 +269,23 @@ def tables(study, found):
 
 
 def write_page(study, found, path):
-    """Makes the tables of a page anew, between its marks."""
-    text = pathlib.Path(path).read_text()
-    checkpoints.write_text(path, inserted(text, tables(study, found)))
+    """Makes a page's tables anew, between its marks, and the pictures beside it."""
+    path = pathlib.Path(path)
+    made = inserted(path.read_text(), shown(study, found))
+    for name, figure in study.figures.items():
+        if drawn := figures.draw(figure, found):
+            checkpoints.write_bytes(path.with_name(name), drawn)
+    checkpoints.write_text(path, made)
+
+
+def shown(study, found):
+    """What stands between the marks of a study's page: its tables, then pictures."""
+    pictures = [
+        f"![{figure.words}]({name})\n\n{figure.words}"
+        for name, figure in study.figures.items()
+        if figure.known(found)
+    ]
+    return "\n\n".join([tables(study, found), *pictures])
 
 
 def inserted(text, made):

@@ -78,6 +78,14 @@ def _curve(title, hint, lines, drops):
     )
 
 
+def plain(axes, ink="#333338", pale="#d8d8d8"):
+    """Axes without a frame, with a grid that is hardly seen."""
+    axes.tick_params(colors=ink)
+    axes.grid(color=pale, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(pale)
+
+
 def _drawn(title, lines, drops, dark):
     ink, pale = ("#d5d5d8", "#55555c") if dark else ("#333338", "#d8d8d8")
     figure = Figure(figsize=(4.2, 2.5), dpi=160, layout="constrained")
@@ -90,12 +98,9 @@ def _drawn(title, lines, drops, dark):
         axes.axvline(epoch, color=ink, linewidth=0.8, linestyle="--")
     axes.set_xlabel("epoch", color=ink)
     axes.set_ylabel("%" if title == "Probes" else title.lower(), color=ink)
-    axes.tick_params(colors=ink)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.ticklabel_format(useOffset=False)
-    axes.grid(color=pale, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(pale)
+    plain(axes, ink, pale)
     if len(lines) > 1 or "" not in lines:
         axes.legend(frameon=False, labelcolor=ink, fontsize=8)
     file = io.BytesIO()

@@ -200,7 +200,7 @@ def test_the_papers_difference_stands_beside_ours_where_it_has_one():
 @pytest.mark.parametrize("file", STUDIES, ids=lambda path: path.stem)
 def test_the_page_of_a_study_has_what_its_file_has(file):
     text = file.with_suffix(".md").read_text()
-    made = study.tables(study.load(file.stem), study.read(file))
+    made = study.shown(study.load(file.stem), study.read(file))
     assert study.inserted(text, made) == text
 
 
