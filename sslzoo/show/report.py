@@ -225,6 +225,7 @@ def _said(method, plan, source):
             continue
         file = io.BytesIO()
         page.picture().save(file, format="png", optimize=True)
-        words = ", ".join(f"{name} {value:.2f}" for name, value in page.figures.items())
+        figures = (f"{name} {value:.2f}" for name, value in page.figures.items())
+        words = ", ".join(figure.removesuffix(".00") for figure in figures)
         rows.append({"title": title, "words": words, "src": inline(file), "failed": ""})
     return rows
