@@ -279,6 +279,7 @@ def carry(sources, target):
             f"{target.name} normalises by batches, and what it would be given has that "
             'absorbed in it. Build it with norm="none".'
         )
+    _carry_colours(sources, target)
     kernels, biases = collections.defaultdict(list), collections.defaultdict(list)
     for source in sources:
         for name, found in _convolutions(fold.folded(source)).items():
@@ -321,6 +322,23 @@ class Evaluated:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _carry_colours(sources, target):
+    """What each colour is multiplied by and shifted, of networks that have it."""
+    found = [layer.get_weights() for layer in map(_colours, sources) if layer]
+    if found and not _colours(target):
+        raise BadInput(
+            f"{sources[0].name} has a scale of its own for each colour (its layer "
+            f"data_lab), for which {target.name} has no place. Build it with "
+            'form="release".'
+        )
+    if _colours(target) and found:
+        _colours(target).set_weights(found[0])
+
+
+def _colours(network):
+    return next((one for one in network.layers if one.name == "data_lab"), None)
 
 
 def _has(kind, model):

@@ -73,16 +73,18 @@ def to_gray(model):
     found = [f for f in model.layers if isinstance(f, layers.Standardize)]
     mean, std = (found[0].mean, found[0].std) if found else ((0, 0, 0), (1, 1, 1))
     m, s = np.mean(mean), np.mean(std)
+    biased = conv.use_bias or np.ptp(mean) > 0
 
     def first(kernel, *bias):
         scaled = kernel.astype("float64") / np.reshape(std, (3, 1))
         shift = np.einsum("yxcf,c->f", scaled, m - np.array(mean))
-        return [s * scaled.sum(axis=2, keepdims=True), sum(bias, shift)]
+        sums = s * scaled.sum(axis=2, keepdims=True)
+        return [sums, sum(bias, shift)] if biased else [sums]
 
     def standard(of):
         return [float(np.mean(of))]
 
-    one = _rebuilt(model, 1, conv, first, standard, without=("Flipped",), biased=True)
+    one = _rebuilt(model, 1, conv, first, standard, without=("Flipped",), biased=biased)
     images = keras.Input(model.input_shape[1:], name="images")
     gray = layers.Gray(name="gray")(images)
     return keras.Model(images, one.call(gray), name=model.name)

@@ -124,7 +124,8 @@ class Root(keras.layers.Conv2D):
     larger than all outputs of blocks together. With `save_memory`, training under
     TensorFlow makes it of `PIECE` images at a time, in the backward pass once more;
     the weights' gradient is the sum over the pieces. Batches want to be multiples of
-    that, else it is image by image.
+    that, else it is image by image. One that was given a bias, as `channels.to_gray`
+    does behind unlike means, keeps the map.
     """
 
     def __init__(self, *args, save_memory=False, **options):
@@ -133,13 +134,16 @@ class Root(keras.layers.Conv2D):
         self.supports_jit = not save_memory
 
     def call(self, images, training=False):
-        if training and self.save_memory and keras.config.backend() == "tensorflow":
+        saves = self.save_memory and not self.use_bias
+        if training and saves and keras.config.backend() == "tensorflow":
             return self._in_pieces(images)
         return self._whole(images, self.kernel)
 
     def _whole(self, images, kernel):
         x = _zeros_around(images, self.kernel_size[0] // 2)
         x = ops.conv(x, kernel, self.strides, "valid")
+        if self.use_bias:
+            x = x + ops.cast(self.bias, x.dtype)
         return ops.max_pool(_zeros_around(x, 1), 3, 2)
 
     def _in_pieces(self, images):

@@ -151,7 +151,7 @@ def hypercolumns(
 
 
 def colour(words):
-    """Prints, as JSON, a colorizer's loss and what a step takes; like `_one_step`."""
+    """Prints, as JSON, a colorizer's loss and what a step takes; like `one_step`."""
     import keras
     import tensorflow as tf
 

@@ -49,8 +49,8 @@ def convert(path, backbone):
         ignored=[f"{head}/*" for head in HEADS],
     )
     for tree, value in content["experiment_state"].items():
-        if tree.partition("_")[0] not in PREFIXES:
-            report.left[tree] = [*_names(value, tree)]
+        if str(tree).partition("_")[0] not in PREFIXES:
+            report.left[str(tree)] = [*_names(value, str(tree))]
     return report
 
 

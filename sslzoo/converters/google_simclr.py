@@ -69,7 +69,8 @@ def convert(path, backbone):
 def _refuse_selective(path, arrays):
     # Their stem is three convolutions of 3x3; behind other stems comes a shortcut, 1x1.
     second = arrays.get("base_model/conv2d_1/kernel")
-    if second is not None and second.shape[0] == arrays[STEM].shape[0] == 3:
+    heights = [tuple(a.shape[:1]) for a in (second, arrays[STEM]) if a is not None]
+    if heights == [(3,), (3,)]:
         raise BadInput(
             f"{path} is one of SimCLR's models with selective kernels (sk1), on a "
             "ResNet-D, which are not converted. Take that of the same size with sk0."

@@ -68,10 +68,13 @@ def assign(backbone, arrays, table, *, origin, ignored=(), matched="by name"):
         )
     for path, weight in weights.items():
         name, change = table[path]
-        array = change(_read(arrays[name], origin, name))
-        if not np.isfinite(array).all():
-            raise BadInput(f"{origin}: {name} has numbers that are not finite.")
-        weight.assign(np.asarray(array, np.float32))
+        try:
+            weight.assign(_numbers(arrays[name], change))
+        except BadInput as error:
+            raise BadInput(
+                f"{origin}: {name}: {error} {backbone.name!r} was filled in part: "
+                "build it anew."
+            ) from error
     places = {path: table[path][0] for path in weights}
     return Report(places, matched, _left(set(arrays) - {*places.values()}, ignored))
 
@@ -98,11 +101,12 @@ def _left(names, patterns):
     return left
 
 
-def _read(array, origin, name):
-    try:
-        return np.asarray(array)
-    except BadInput as error:
-        raise BadInput(f"{origin}: {name}: {error}") from error
+def _numbers(array, change):
+    with np.errstate(over="ignore"):  # What float32 cannot hold is told here.
+        array = np.asarray(change(np.asarray(array)), np.float32)
+    if not np.isfinite(array).all():
+        raise BadInput("it has numbers that are not finite.")
+    return array
 
 
 def _wrong(weights, arrays, table, ignored):

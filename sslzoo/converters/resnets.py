@@ -49,6 +49,11 @@ def plan(backbone):
 
 def planned(places, stem):
     """The build with convolutions at (group, unit, place in it), each from 1 or 0."""
+    if len(stem) != 4:
+        raise BadInput(
+            f"The kernel of the checkpoint's stem has the shape {tuple(stem)}, where "
+            "one has four axes. Is it of a ResNet?"
+        )
     groups = sorted({group for group, _, _ in places})
     units = tuple(
         len({unit for g, unit, _ in places if g == group}) for group in groups

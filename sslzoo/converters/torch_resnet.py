@@ -85,7 +85,11 @@ def _state(path):
             break
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds a {type(content).__name__}, no state dict.")
-    arrays = {name: one for name, one in content.items() if hasattr(one, "shape")}
+    arrays = {
+        name: one
+        for name, one in content.items()
+        if isinstance(name, str) and hasattr(one, "shape")
+    }
     return arrays, beside + [str(name) for name in content if name not in arrays]
 
 

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from sslzoo.errors import BadInput
+
 
 def vectors(model, dimensions=9600):
     """A model of the maps of `model`, `{name: [n, s * s * channels]}`.
@@ -25,6 +27,12 @@ def vectors(model, dimensions=9600):
     found = {}
     for name, value in model.output.items():
         if name not in ("pooled", "fc6", "fc7"):
+            if None in value.shape[1:]:
+                raise BadInput(
+                    f"{model.name} takes images of any size, and vectors are of one. "
+                    "Give its maps of an input of that size: keras.Model(image, "
+                    "model(image)) with image = keras.Input((180, 180, 3))."
+                )
             side = max(1, math.isqrt(dimensions // value.shape[-1]))
             x = Resized(side, name=f"{name}_resized")(value)
             found[name] = keras.layers.Flatten(name=f"{name}_vector")(x)

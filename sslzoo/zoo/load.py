@@ -17,12 +17,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from sslzoo import watch
-from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
+from sslzoo.errors import BadInput, MissingFile, SslzooError, UnknownName, nearest
 from sslzoo.zoo import adapt, licences, published
 from sslzoo.zoo import input as inputs
 from sslzoo.zoo import registry as registries
 
 log = logging.getLogger("sslzoo")
+
+# What code that reads a file says of one that nobody foresaw.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, MemoryError)
 
 
 def load(
@@ -157,7 +160,16 @@ def converted(card, checkpoint, dtype=None):
         ) from None
     backbone = built(card, dtype)
     with published.opened(card, checkpoint) as path:
-        report = converter.convert(path, backbone)
+        try:
+            report = converter.convert(path, backbone)
+        except SslzooError:
+            raise
+        except UNREADABLE as error:
+            raise BadInput(
+                f"The converter {name!r} can make nothing of {path} "
+                f"({type(error).__name__}: {error}). Is it the file that the authors "
+                "published? Fetch it again."
+            ) from error
     return backbone, report
 
 
@@ -261,11 +273,21 @@ def answer(backbone, contract):
 
 
 def examine(backbone, card):
-    """Raises unless the network says of the fixture what its card expects."""
+    """Raises unless the network says of the fixture what its card expects.
+
+    A card of what others publish expects nothing yet but numbers that are finite.
+    """
+    found = answer(backbone, card.input)
+    if not card.expected and not np.isfinite(found).all():
+        raise BadInput(
+            f"Of these weights {card.name} gives {_short(found)}, which are no "
+            "features. Are they of this network, and trained to the end? verify=False "
+            "loads them all the same."
+        )
     if not card.expected:
         return
     expected = np.asarray(card.expected, np.float32)
-    found = answer(backbone, card.input)[: len(expected)]
+    found = found[: len(expected)]
     # Other devices round otherwise, TF32 and bfloat16 by far; wrong weights are wild.
     exact = {layer.compute_dtype for layer in backbone.layers} == {"float32"}
     far = (0.01 if exact else 0.1) * max(1e-6, np.abs(expected).max())

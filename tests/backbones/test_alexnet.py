@@ -431,6 +431,7 @@ def test_the_ensemble_is_two_halves_that_see_l():
         ),
         (dict(form="split"), dict(norm="bn"), 'norm="none"'),
         (dict(form="original"), dict(), "has LRN"),
+        (dict(form="release"), dict(), 'data_lab.*form="release"'),
     ],
 )
 def test_what_does_not_fit_is_not_carried(source, target, message):
@@ -526,3 +527,12 @@ def test_other_backends_give_the_same(backend, form, options, tmp_path):
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         backbones.build("alexnet", **options)
+
+
+def test_colours_are_carried_with_their_own_scales():
+    source, target = alexnet("release"), alexnet("release")
+    for weight in source.get_layer("data_lab").weights:
+        weight.assign([0.5, 0.25, 2.0])
+    carry(source, target)
+    images = photos(227, 1)
+    near(target(images)["pool5"], np.asarray(source(images)["pool5"]))

@@ -73,6 +73,23 @@ def test_a_convolution_without_a_bias_is_given_one():
     )
 
 
+@pytest.mark.parametrize("pixels", ["signed", "imagenet"])
+def test_the_root_of_a_revnet_sees_gray_as_before(pixels):
+    """Behind unlike means it is given a bias, which it did not have; inside, as above.
+
+    A pool of 3x3 every two places follows: its rim is wider by one.
+    """
+    options = dict(units=(1, 1, 1, 1), width=1 / 16, pixels=pixels, save_memory=True)
+    model = shaken(backbones.build("revnet50", **options))
+    gray = np.repeat(pictures(1, 64, 64, 1), 3, axis=-1)
+    twin = to_gray(model)
+    ours, theirs = (np.asarray(m(gray)["after_root"]) for m in (model, twin))
+    far = np.abs(ours - theirs)[:, 2:-2, 2:-2].max()
+    assert far < 1e-5 * np.abs(ours).max()
+    trained = np.asarray(twin(gray, training=True)["after_root"])
+    np.testing.assert_allclose(trained, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_there_and_back_is_the_same():
     model, images = vgg(), pictures(1, 32, 32, 3)
     back = to_gray(to_rgb(model))

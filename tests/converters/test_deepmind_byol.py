@@ -166,6 +166,24 @@ def test_what_is_not_the_authors_file_is_refused(tmp_path):
         deepmind_byol.convert(tmp_path / "none.pkl", network(18))
 
 
+def test_a_stem_that_is_no_kernel_is_refused(published, tmp_path):
+    value, _ = published(18)
+    state = value["experiment_state"]._asdict()
+    params = {name: dict(module) for name, module in state["online_params"].items()}
+    params["res_net18/~/initial_conv"]["w"] = np.ones(3)
+    value["experiment_state"] = {**state, "online_params": params}
+    with pytest.raises(BadInput, match="stem has the shape .3,., where one has four"):
+        deepmind_byol.convert(write(tmp_path / "a.pkl", value), network(18))
+
+
+def test_a_part_without_a_name_is_left_out(published, tmp_path):
+    value, _ = published(18)
+    state = value["experiment_state"]._asdict()
+    value["experiment_state"] = {**state, 7: {"a": np.ones(2)}}
+    report = deepmind_byol.convert(write(tmp_path / "a.pkl", value), network(18))
+    assert report.left["7"] == ["7/a"]
+
+
 def test_numbers_that_are_not_finite_are_refused(published, tmp_path):
     value, _ = published(18)
     module = "res_net18/~/initial_batchnorm"

@@ -198,3 +198,12 @@ def test_another_checkpoint_is_refused(tmp_path):
         graph.save(opened, tmp_path / "model")
     with pytest.raises(BadInput, match="no 'base_model/conv2d/kernel'"):
         google_simclr.convert(tmp_path / "model", network())
+
+
+def test_a_number_in_place_of_a_kernel_is_refused(monkeypatch):
+    arrays = {name: np.ones((7, 7, 3, 4)) for name in ("base_model/conv2d/kernel",)}
+    arrays["base_model/conv2d_1/kernel"] = np.float32(1)
+    reader = google_simclr.tensorflow_checkpoint
+    monkeypatch.setattr(reader, "read", lambda path: arrays)
+    with pytest.raises(BadInput, match="ResNet of 2 convolutions"):
+        google_simclr.convert("model.ckpt-1", network())

@@ -112,3 +112,13 @@ def test_what_is_no_resnet_is_refused(tmp_path):
     save_file({"conv1.weight": np.ones(2, "f4")}, tmp_path / "a.safetensors")
     with pytest.raises(BadInput, match="no kernel's"):
         torch_resnet.convert(tmp_path / "a.safetensors", network())
+
+
+def test_keys_that_are_no_texts_are_left(monkeypatch, same):
+    """As of what was saved beside the weights."""
+    content = {"state_dict": {**state(), 0: np.ones(2, "f4"), None: 1}}
+    monkeypatch.setattr(torch_zip, "read", lambda path: content)
+    ours = network()
+    report = torch_resnet.convert("a.pth", ours)
+    check(ours, 18, same)
+    assert {"0", "None"} <= {*report.left["what is no weight"]}

@@ -6,6 +6,7 @@ import pytest
 
 from sslzoo import backbones
 from sslzoo.backbones.nine import nine
+from sslzoo.errors import BadInput
 from sslzoo.heads.vectors import Resized, endpoints, vectors
 
 
@@ -16,6 +17,11 @@ def test_alexnets_are_those_of_table_7():
     wide = {"conv1": 9600, "conv2": 9216, "conv3": 9600, "conv4": 9600, "conv5": 9216}
     wide |= {"pool1": 9600, "pool2": 9216, "pool5": 9216}
     assert found == {name: (number,) for name, number in wide.items()}
+
+
+def test_a_network_of_any_size_has_no_vectors():
+    with pytest.raises(BadInput, match="vectors are of one.*keras.Input"):
+        vectors(backbones.build("tiny"))
 
 
 def resized(maps, side):

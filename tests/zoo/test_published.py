@@ -126,7 +126,7 @@ def left(own_cache):
 def same(ours, theirs):
     theirs = np.asarray(theirs)
     assert theirs.std() > 1e-3
-    far = 1e-4 * max(1, np.abs(theirs).max())
+    far = 1e-4 * np.abs(theirs).max()
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=far)
 
 
@@ -224,6 +224,42 @@ def test_a_server_that_dies_leaves_what_has_come_and_a_way_on(
     cache.clear()
     assert left(own_cache) == [".pinned"]
     assert not list((own_cache / ".downloads").iterdir())
+
+
+@pytest.mark.parametrize("error", [AttributeError, MemoryError, UnicodeDecodeError])
+def test_what_no_converter_foresaw_is_told_and_nothing_is_kept(
+    entry, get, own_cache, tmp_path, authors, monkeypatch, error
+):
+    """Else what has come would be taken for whole, and fail for ever."""
+    entry()
+
+    def fails(path, backbone):
+        raise error(*(("utf-8", b"", 0, 1, "x") if error is UnicodeDecodeError else ()))
+
+    monkeypatch.setattr("sslzoo.converters.deepmind_byol.convert", fails)
+    words = f"'deepmind_byol' can make nothing of .*{error.__name__}.*Fetch it again"
+    with pytest.raises(BadInput, match=f"(?s){words}.*nothing of that is kept"):
+        get()
+    assert left(own_cache) == []
+    (tmp_path / "mine.pkl").write_bytes(authors[0])
+    with pytest.raises(BadInput, match=words):
+        get(checkpoint=tmp_path / "mine.pkl")
+
+
+def test_a_copy_of_ones_own_that_gives_no_features_is_refused(
+    entry, get, tmp_path, monkeypatch
+):
+    """As of a run that went wrong: every weight is a number, the features are none."""
+    entry()
+    value, _ = deepmind.published(18, random_like())
+    state = value["experiment_state"].online_state
+    for module, found in state.items():
+        if module.endswith("var_ema"):
+            found["average"] = -np.abs(found["average"])
+    path = deepmind.write(tmp_path / "mine.pkl", value)
+    with pytest.raises(BadInput, match="gives .nan.*no features.*trained to the end"):
+        get(checkpoint=path)
+    assert get(checkpoint=path, verify=False)
 
 
 def test_a_local_file_does_the_same_and_nothing_of_it_is_kept(

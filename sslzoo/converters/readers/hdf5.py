@@ -50,7 +50,8 @@ def _within(group, name, path):
 
 def _array(item, path):
     what = f"{path}: {getattr(item, 'name', 'a name')}"
-    if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu":
+    kind = item.dtype.kind if isinstance(item, h5py.Dataset) else ""
+    if kind not in ("f", "i", "u") or item.shape is None:  # A dataspace may be null.
         raise BadInput(f"{what} is no array of numbers.")
     if item.external or item.is_virtual:
         raise BadInput(f"{what} keeps its numbers elsewhere. Do not trust the file.")

@@ -40,6 +40,12 @@ class Text:
         return str(self.view, "utf-8", "surrogatepass")
 
 
+def plain(word, what):
+    """Raises unless it is a text: a tuple of tuples could be formatted for ever."""
+    if not isinstance(word, str):
+        raise ValueError(f"{what} is a {type(word).__name__}")
+
+
 def unpickled(data, makers, origin, stored=None):
     """The value that the pickle `data` describes.
 
@@ -140,6 +146,8 @@ class _Machine:
         self.push(self.memo[place])
 
     def look_up(self, module, name):
+        plain(module, "the module of a name")
+        plain(name, "a name")
         name = f"{module}.{name}"
         if name not in self.makers:
             raise BadInput(

@@ -27,7 +27,8 @@ class Dtype(machine.Built):
     """A kind of number; objects, texts and records are none."""
 
     def __init__(self, code, *_):
-        if not isinstance(code, str) or not DTYPE.fullmatch(code):
+        machine.plain(code, "the kind of an array")
+        if not DTYPE.fullmatch(code):
             raise ValueError(f"the kind of an array is {code!r}")
         self.dtype = np.dtype(code)
 
@@ -41,14 +42,21 @@ class Bytes:
     """Bytes that protocol 2 keeps as a text, each a letter of Latin 1."""
 
     def __init__(self, text, encoding="latin1"):
-        if encoding not in ("latin1", "latin-1") or not isinstance(
-            text, (str, machine.Text)
-        ):
+        machine.plain(encoding, "the encoding of bytes")
+        if encoding not in ("latin1", "latin-1"):
             raise ValueError(f"it encodes bytes as {encoding!r}")
+        if not isinstance(text, (str, machine.Text)):
+            raise ValueError(f"it makes bytes of a {type(text).__name__}")
         self.text = text
 
     def __bytes__(self):
-        return str(self.text).encode("latin1")
+        try:
+            return str(self.text).encode("latin1")
+        except UnicodeError as error:
+            raise BadInput(
+                f"An array of the pickle is written in letters that are no bytes "
+                f"({error.reason}). The file is damaged; fetch it again."
+            ) from None
 
 
 class Array(Stored, machine.Built):
@@ -76,6 +84,9 @@ class Array(Stored, machine.Built):
 
 
 def scalar(kind, data):
+    # Of a number, bytes() would make as many zeros.
+    if not isinstance(data, (Bytes, bytes, memoryview)):
+        raise ValueError(f"a number is kept as a {type(data).__name__}")
     return shaped(bytes(data), kind.dtype, (), "A number of the pickle")[()]
 
 
@@ -96,6 +107,8 @@ def mapping(items=None):
 
 def named_tuple(name, fields, module, *_):
     """The class of a named tuple; what it makes is {field: value}."""
+    for word in (name, module, *fields):
+        machine.plain(word, "a name of a named tuple")
     return machine.Maker(
         f"{module}.{name}", lambda *values: dict(zip(fields, values, strict=True))
     )

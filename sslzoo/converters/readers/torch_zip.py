@@ -46,6 +46,8 @@ def read(path):
 
     def stored(label):
         word, kind, key, _, count = label
+        machine.plain(word, "the kind of what is kept beside it")
+        machine.plain(key, "the name of a storage")
         (count,) = whole((count,), f"{path}: a storage")
         name = f"{folder}data/{key}"
         if word != "storage" or getattr(kind, "name", None) not in STORAGES:

@@ -17,6 +17,7 @@ REFERENCES = pathlib.Path(__file__).parents[2] / "references"
 
 def pickled():
     arrays = {f"a{i}": np.arange(i, dtype="f4") for i in range(1, 9)}
+    arrays["long"] = np.arange(1000, dtype="f4")  # Which is read when it is asked for.
     return dill.dumps(
         {"state": arrays, "more": [arrays, (1, None, "text")]}, protocol=2
     )

@@ -72,6 +72,8 @@ def test_other_files_are_refused(snapshot, tmp_path):
         hdf5.read(snapshot(lambda layer: layer.__setitem__("0", "a text")))
     with pytest.raises(BadInput, match="no array of numbers"):
         hdf5.read(snapshot(lambda layer: layer.create_group("0")))
+    with pytest.raises(BadInput, match="no array of numbers"):
+        hdf5.read(snapshot(lambda layer: layer.__setitem__("0", h5py.Empty("f4"))))
     with pytest.raises(BadInput, match="no arrays below /data"):
         hdf5.read(snapshot(lambda layer: None))
     with h5py.File(tmp_path / "keras.h5", "w") as file:

@@ -176,6 +176,7 @@ def test_other_names_lead_nowhere(module, name, read):
         read(name_only(module, name))
 
 
+SCALAR = exploits.global_("numpy._core.multiarray.scalar")
 ARRAY = exploits.global_("numpy._core.multiarray._reconstruct") + b")R"
 DTYPE = exploits.global_("numpy.dtype") + b"X\x02\x00\x00\x00f4\x85R"
 
@@ -219,6 +220,8 @@ def array(shape, dtype=DTYPE, data=b"C\x04abcd"):
         (array(b"J\xff\xff\xff\xff\x85"), "whole numbers"),
         (array(b"X\x01\x00\x00\x00a\x85"), "whole numbers"),
         (array(b"K\x01\x85", dtype=b"N"), "no kind"),
+        # As bytes() of Python takes it, a number of so many zeros.
+        (SCALAR + DTYPE + b"\x8a\x06\0\0\0\0\0\x01\x86R.", "kept as a int"),
         (b"}(K\x01u.", "makes sense"),
         (b"}()K\x01u.", "a tuple is a key"),
         (b"]K\x01s.", "pickle"),
@@ -233,6 +236,42 @@ def array(shape, dtype=DTYPE, data=b"C\x04abcd"):
 def test_a_pickle_that_makes_no_sense_is_refused(body, words, read):
     with pytest.raises(BadInput, match=words):
         read(b"\x80\x02" + body)
+
+
+def endless(levels=60):
+    """A tuple of two such tuples of two ..., by the memo: 2^levels numbers, written."""
+    return b")q\x00" + b"0h\x00h\x00\x86q\x00" * levels
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DTYPE[: -len(b"X\x02\x00\x00\x00f4\x85R")] + endless() + b"\x85R.",
+        exploits.global_("_codecs.encode")
+        + b"X\x01\x00\x00\x00a"
+        + endless()
+        + b"\x86R.",
+        endless() + b"X\x01\x00\x00\x00a\x93.",
+        b"X\x01\x00\x00\x00a" + endless() + b"\x93.",
+        exploits.global_("dill._dill._create_namedtuple")
+        + b"X\x01\x00\x00\x00a"
+        + endless()
+        + b"X\x01\x00\x00\x00b\x87R.",
+    ],
+)
+def test_tuples_without_end_are_neither_written_out_nor_hashed(body, read):
+    """It would take 2^60 steps: who is still here has not tried."""
+    with pytest.raises(BadInput, match="is a tuple"):
+        read(b"\x80\x04" + body)
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xff", "Ā".encode()])
+def test_letters_that_are_no_bytes_are_told_when_the_array_is_read(spoilt, read):
+    data = dill.dumps({"a": np.full(1000, 0xA9, "u1")}, protocol=2)
+    at = data.index("©".encode() * 100) + 300
+    found = read(data[:at] + spoilt + data[at + 2 :])
+    with pytest.raises(BadInput, match="letters that are no bytes.*fetch it again"):
+        np.asarray(found["a"])
 
 
 HUGE = struct.pack("<Q", 2**62)
