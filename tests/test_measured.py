@@ -145,6 +145,12 @@ def test_the_toy_world_was_measured_as_its_recipe_stands():
         assert f"{epochs} epochs" in row["run"]
 
 
+MISSED = {  # Records of what is less than was wanted, and the words that say so.
+    "step-bf16": "The bfloat16 step misses its number.",
+    "forward": "The features of ResNet-50 are on the line",
+}
+
+
 @pytest.mark.parametrize("row", rows("ratio"), ids=lambda row: row["record"])
 def test_each_ratio_to_a_peer_is_that_of_its_record(row):
     (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
@@ -152,6 +158,9 @@ def test_each_ratio_to_a_peer_is_that_of_its_record(row):
     assert row["ratio"] == shown(found["ratio"], row["ratio"])
     turns = [ours / peer for ours, peer in zip(found["ours"], found["peer"])]
     assert statistics.median(turns) == pytest.approx(found["ratio"])
+    if row["wanted"] != "none":
+        met = found["ratio"] >= float(row["wanted"])
+        assert met or (name in MISSED and MISSED[name] in PROSE)
 
 
 @pytest.mark.parametrize("row", rows("the file"), ids=lambda row: row["record"])
@@ -259,7 +268,11 @@ def test_a_revnet_of_twice_the_units_keeps_no_more_maps():
     assert (once["units"], twice["units"]) == (1, 2)
     key = "kept_mebibytes"
     assert twice[f"saving_{key}"] == pytest.approx(once[f"saving_{key}"], rel=0.1)
-    assert twice[f"plain_{key}"] > 1.4 * once[f"plain_{key}"]
+    more = twice[f"plain_{key}"] - once[f"plain_{key}"]
+    # Of the units, which double; the rest is of the root.
+    assert more > 0.5 * once[f"plain_{key}"]
+    said = f"{more:.0f} MiB more for as many units more, so that the other "
+    assert said + f"{once[f'plain_{key}'] - more:.0f} are of the root" in PROSE
 
 
 def test_what_is_said_of_single_turns_and_objectives_is_recorded():

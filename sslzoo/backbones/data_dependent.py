@@ -22,27 +22,39 @@ import numpy as np
 from keras import ops
 
 from sslzoo.backbones import chain
-from sslzoo.errors import BadInput
+from sslzoo.errors import BadInput, UnknownName, nearest
 
 
-def within_layers(model, images, patches=10_000, seed=0, bias=0.1):
-    """A twin of the model, every layer drawn from what it is shown of `images`.
+def within_layers(model, images, patches=10_000, seed=0, bias=0.1, names=None):
+    """A twin of the model, its layers drawn from what each is shown of `images`.
 
     A grouped convolution has its filters of each group from the channels of that group.
-    A layer of more filters than there are patches, as dense ones of 4096 are, is drawn
-    from a normal distribution, then scaled alike. k-means runs on all patches at once;
-    the authors' on small batches, which ends nearby.
+    A layer of more filters than there are patches, as dense ones of 4096 may be, is
+    drawn from a normal distribution, then scaled alike; of fewer, k-means on what fc6
+    sees, 9216 numbers each, takes minutes: leave it out by `names`. k-means runs on
+    all patches at once; the authors' on small batches, which ends nearby.
 
     Args:
         images: `[n, h, w, channels]`, real ones: all n go through at once.
         patches: of which each layer learns, drawn from all images.
         bias: the mean that a filter's output is given.
+        names: of the layers that are drawn, such as conv1 to conv5, as split-brain's
+            authors began; others stay as they are. None: all.
     """
     twin, row = chain.copied(model)
     rng = np.random.default_rng(seed)
     before, segments = chain.segments(row)
     x = chain.run(before, ops.convert_to_tensor(images, dtype="float32"))
+    known = [first.name for first, *_ in segments]
+    if odd := [name for name in names or () if name not in known]:
+        raise UnknownName(
+            f"{model.name} has no layer {odd[0]!r}.{nearest(odd[0], known)} "
+            f"It has: {', '.join(known)}."
+        )
     for first, *others in segments:
+        if names is not None and first.name not in names:
+            x = chain.run([first, *others], x)
+            continue
         kernel, old = chain.weights_of(first)
         groups = getattr(first, "groups", 1)
         shown = np.split(_patches(first, x, patches, rng), groups, axis=-1)

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 
 from sslzoo import backbones
 from sslzoo.backbones import data_dependent
-from sslzoo.errors import BadInput
+from sslzoo.errors import BadInput, UnknownName
 
 
 def scenes(n=6, size=35):
@@ -72,6 +72,26 @@ def test_what_goes_into_each_relu_has_mean_a_tenth_and_variance_one(make, names)
         z = np.asarray(z, "float64").reshape(-1, z.shape[-1])
         np.testing.assert_allclose(z.mean(axis=0), 0.1, atol=2e-3)
         np.testing.assert_allclose(z.std(axis=0), 1, atol=2e-3)
+
+
+def test_of_some_layers_alone_the_others_stay_as_they_are():
+    """As split-brain's authors began: convolutions by k-means, not what follows."""
+    model, images = alexnet(), scenes()
+    convolutions = ["conv1", "conv2", "conv3"]
+    twin = data_dependent.within_layers(model, images, names=convolutions)
+    whole = data_dependent.within_layers(model, images)
+    for name in convolutions:
+        for ours, all_ in zip(
+            twin.get_layer(name).weights, whole.get_layer(name).weights
+        ):
+            np.testing.assert_array_equal(ours, all_)
+    for name in ("fc6", "fc7"):
+        for ours, old in zip(
+            twin.get_layer(name).weights, model.get_layer(name).weights
+        ):
+            np.testing.assert_array_equal(ours, old)
+    with pytest.raises(UnknownName, match="no layer 'conv9'. Did you mean 'conv"):
+        data_dependent.within_layers(model, images, names=["conv9"])
 
 
 def test_an_activation_within_a_layer_makes_no_difference():

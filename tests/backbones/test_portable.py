@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from sslzoo import backbones
@@ -20,6 +21,21 @@ def test_every_backbone_runs_on_jax_with_the_numbers_of_tensorflow():
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         *backbones.BUILDERS
     ]
+
+
+def test_what_is_no_number_is_no_agreement(monkeypatch):
+    """Wherever it is; and a feature that is missing there is told."""
+    monkeypatch.syspath_prepend(TOOLS)
+    import portable
+
+    ours = {"block1": np.ones(2), "pooled": np.array([1.0, 2.0])}
+    assert portable.apart(ours, ours) == 0
+    assert portable.apart(ours, {**ours, "pooled": np.array([1.0, 2.5])}) == 0.25
+    for name in ours:
+        theirs = {**ours, name: np.array([1, np.nan])}
+        assert not portable.apart(ours, theirs) <= portable.TOLERANCE
+    with pytest.raises(SystemExit, match="There the features are"):
+        portable.apart(ours, {"pooled": ours["pooled"]})
 
 
 @pytest.mark.slow

@@ -200,6 +200,25 @@ def test_gradients_and_averages_are_those_of_plain_backprop(dtype, tolerance, gr
     assert any(np.any(a != b) for a, b in zip(before, found[1]))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "dtype, tolerance, units",
+    [
+        ("float64", 1e-8, (3, 4, 6, 3)),
+        ("float32", 1e-3, (3, 4, 6, 3)),
+        ("float32", 1e-3, (6, 8, 12, 6)),
+    ],
+)
+def test_so_they_are_at_the_depth_of_a_revnet50_and_at_twice_that(
+    dtype, tolerance, units
+):
+    """Each block is inverted unit by unit: what rounding does to one, the next has."""
+    images = pictures(4, 64)
+    plain = step(small(dtype=dtype, units=units), images)
+    found = step(small(True, dtype, units=units), images)
+    compare(found, plain, tolerance, 1e-12 if dtype == "float64" else 1e-5)
+
+
 def test_channels_of_zeros_with_their_beta_at_zero_get_the_same_gradient():
     """As at the start of training: they lie on the edge of a ReLU, and stay there."""
     found = []

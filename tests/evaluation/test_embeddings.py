@@ -1,6 +1,8 @@
 """Features of a folder, in a file that knows what made them."""
 
+import contextlib
 import dataclasses
+import pathlib
 import sys
 
 import keras
@@ -70,6 +72,33 @@ def test_the_precision_is_told_and_of_bfloat16_the_space_is_the_same(model, phot
     assert quick.provenance["precision"] == "bfloat16"
     exact.check_space(quick.provenance)
     np.testing.assert_allclose(quick.vectors, exact.vectors, rtol=0, atol=0.01)
+
+
+def test_by_itself_it_takes_what_the_processor_is_quick_at(
+    model, photos, monkeypatch, command, tmp_path
+):
+    """Folded always; in bfloat16 where there are units for it; by the command too."""
+    words = pathlib.Path("/proc/cpuinfo").read_text().split()
+    monkeypatch.setattr(serving, "UNITS", {words[0]})
+    made, quick = [], serving.quick
+    monkeypatch.setattr(serving, "quick", lambda m: made.append(quick(m)) or made[-1])
+    assert features(model, photos).provenance["precision"] == "bfloat16"
+    (network,) = made
+    assert network is not model and not batch_norms(network)
+    assert batch_norms(model)
+
+    asked = {}
+    monkeypatch.setattr(
+        embeddings, "features", lambda *args, **options: asked.update(options)
+    )
+    with contextlib.suppress(AttributeError):  # It has no features to tell of.
+        command("features", "byol_tiny", photos, tmp_path / "a.npz")
+    assert asked["precision"] == "auto"
+
+
+def batch_norms(model):
+    layers = model._flatten_layers(include_self=False)
+    return [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
 
 
 def test_broken_pictures_are_left_out_and_named(model, photos, caplog):

@@ -134,6 +134,35 @@ def kernels(model):
     return [w for w in model.weights if w.name == "kernel"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, pixels",
+    [
+        ("colorization", "gray"),
+        ("split_brain, Lab", "lab"),
+        ("split_brain, L to ab", "l"),
+        ("jigsaw", None),
+        ("rotation", None),
+        ("simclr", None),
+    ],
+)
+def test_one_of_keras_applications_learns(name, pixels):
+    kind, _, settings = GIVEN[name]
+    planes = {"gray": 1, "l": 1}.get(pixels, 3)
+    model = keras.applications.MobileNetV2(
+        (None, None, planes), alpha=0.35, weights=None, include_top=False
+    )
+    ends = {"early": "expanded_conv_project_BN", "last": "block_2_add"}
+    backbone = backbones.wrap(model, ends, pixels)
+    method = kind(backbone, example=None, **settings)
+    method.compile(keras.optimizers.SGD(0.1))
+    first = model.get_layer("Conv1").kernel
+    before = first.numpy()
+    for _ in range(2):
+        assert np.isfinite(float(method.train_step(batch())["loss"]))
+    assert np.abs(first.numpy() - before).max() > 1e-6
+
+
 @pytest.mark.parametrize("kind, make, settings", GIVEN.values(), ids=GIVEN)
 def test_one_that_is_not_wrapped_is_told_how(kind, make, settings):
     with pytest.raises(BadInput, match=r"sslzoo\.backbones\.wrap\(model\)"):
