@@ -255,7 +255,7 @@ def test_a_copy_of_ones_own_that_gives_no_features_is_refused(
     state = value["experiment_state"].online_state
     for module, found in state.items():
         if module.endswith("var_ema"):
-            found["average"] = -np.abs(found["average"])
+            found["average"][:] *= -1
     path = deepmind.write(tmp_path / "mine.pkl", value)
     with pytest.raises(BadInput, match="gives .nan.*no features.*trained to the end"):
         get(checkpoint=path)
