@@ -276,7 +276,9 @@ def remove(name, registry="savedmodels", revision=None):
         if not place.exists():
             raise _unknown(name, _cards(index)[0], [index])
         if revision is not None:
-            _, folder, _ = _locate(names.parse(name), [index], revision)
+            folder = older / str(revision)  # Its card may be damaged.
+            if not folder.exists():
+                _, folder, _ = _locate(names.parse(name), [index], revision)
             store.throw_away(index.registry, folder)
             store.tidy(index.registry)
             return
