@@ -208,8 +208,8 @@ def test_a_bad_tag_is_an_error_with_the_valid_ones(publish, models):
         registry.find("byol_tiny.in1k_ep30", models)
     assert str(error.value) == (
         "Model 'byol_tiny' has no tag 'in1k_ep30'. Did you mean 'in1k_ep300'? "
-        "It has: in1k_ep100, in1k_ep300; sslzoo.list_models('byol_tiny*') tells of "
-        "them."
+        "It has: in1k_ep100, in1k_ep300. See `sslzoo.list_models('byol_tiny*')`. "
+        "To load a directory pass './byol_tiny.in1k_ep30'."
     )
 
 
