@@ -171,5 +171,35 @@ def __dir__():
     return sorted({*globals(), *_HOMES})
 
 
-if "keras" in sys.modules:  # It then reads models of a user that hold layers of ours.
+class _AfterKeras:
+    """Finds keras as others do, and has our layers imported as soon as it has been."""
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "keras":
+            return None
+        others = (one for one in sys.meta_path if one is not cls)
+        found = (one.find_spec(name, path, target) for one in others)
+        spec = next(filter(None, found), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = cls._followed(spec.loader.exec_module)
+        return spec
+
+    @staticmethod
+    def _followed(execute):
+        def followed(module):
+            execute(module)
+            _register()
+
+        return followed
+
+
+def _register():
+    """Keras then reads models of a user that hold layers of ours."""
     importlib.import_module("sslzoo.zoo.layer")
+
+
+if "keras" in sys.modules:
+    _register()
+else:  # To import it now would cost seconds of those who never ask for it.
+    sys.meta_path.insert(0, _AfterKeras)

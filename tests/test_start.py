@@ -15,6 +15,7 @@ import pytest
 
 import sslzoo
 from sslzoo import cli
+from sslzoo.data import sources
 
 TOOLS = pathlib.Path(__file__).resolve().parents[1] / "tools"
 VERBS = ["train", "export", "list", "sheet", "features", "report"]
@@ -33,6 +34,14 @@ if verb == os.environ.get("WAITS"):
         print("saved", flush=True)
         sys.exit(130)
 makes = dict(train=words[-1], sheet=words[1], features=words[2:3] and words[2])
+state = pathlib.Path("runs/first/checkpoints/step-00000001/manifest.json")
+if verb == "train" and not state.exists():
+    state.parent.mkdir(parents=True)
+    state.touch()
+if verb == "export":
+    card = pathlib.Path(words[-1], words[2], "card.json")
+    card.parent.mkdir(parents=True, exist_ok=True)
+    card.touch()
 if verb in ("train", "sheet"):
     pathlib.Path(makes[verb]).mkdir(parents=True, exist_ok=verb == "train")
 if verb == "features":
@@ -109,17 +118,30 @@ def test_all_that_a_demo_makes_is_left_out_by_git(start):
 
 
 def test_it_can_be_run_again(start):
-    """With the scenes that are there, and in place of the features that were."""
+    """With the model and scenes that are there, in place of the features that were."""
     start.main(["demo"])
     first = ran(start)
     assert not start.main(["demo"])
-    assert ran(start) == [words for words in first if words[0] != "sheet"]
+    made = ("export", "sheet")
+    assert ran(start) == [words for words in first if words[0] not in made]
+
+
+def test_run_again_it_makes_another_model_only_of_a_run_that_went_on(start):
+    start.main(["demo"])
+    ran(start)
+    (state,) = start.ROOT.glob("runs/first/checkpoints/*/manifest.json")
+    later = state.stat().st_mtime + 60
+    os.utime(state, (later, later))
+    assert not start.main(["demo"])
+    assert "export" in [words[0] for words in ran(start)]
 
 
 def test_a_folder_of_ones_own_takes_the_place_of_the_scenes(
     start, tmp_path, monkeypatch, capsys
 ):
-    (tmp_path / "my photos").mkdir()
+    (tmp_path / "my photos" / "deeper").mkdir(parents=True)
+    (tmp_path / "my photos" / "0.JPG").touch()
+    (tmp_path / "my photos" / "deeper" / "1.png").touch()
     monkeypatch.chdir(tmp_path)
     assert not start.main(["demo", "my photos"])
     assert [words[0] for words in ran(start)] == [v for v in VERBS if v != "sheet"]
@@ -135,6 +157,27 @@ def test_a_folder_that_is_none_is_said_before_anything_is_done(start, capsys):
         start.main(["demo", "nowhere"])
     assert left.value.code == 1 and not ran(start)
     assert "nowhere is no folder. Give one of pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "names, words", [(["a.txt"], "has no pictures,"), (["a.png"], "has 1 picture,")]
+)
+def test_a_folder_of_fewer_than_two_pictures_is_said_before_anything_is_done(
+    start, tmp_path, monkeypatch, capsys, names, words
+):
+    monkeypatch.setattr(start, "install", lambda extra: pytest.fail("it takes long"))
+    (tmp_path / "mine" / "deeper").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "mine" / "deeper" / name).touch()
+    with pytest.raises(SystemExit) as left:
+        start.main(["demo", str(tmp_path / "mine")])
+    assert left.value.code == 1 and not ran(start)
+    said = capsys.readouterr().err
+    assert words in said and "give a folder of two or more (.jpg, " in said
+
+
+def test_pictures_are_what_sslzoo_takes_for_such(start):
+    assert start.PICTURES == sources.EXTENSIONS
 
 
 @pytest.mark.parametrize("verb", VERBS)

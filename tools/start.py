@@ -6,11 +6,13 @@
 Both make .venv beside the source and install the project into it, once, and again when
 setup.py or pyproject.toml have changed. Nothing outside the checkout is touched, but
 for Debian's package of Python's venv: where it is missing and we are root, apt
-installs it. What the demo makes goes to runs/; run again, it goes on where it was.
+installs it. What the demo makes goes to runs/; run again, it goes on where it was, and
+keeps the model that it has made of the run.
 """
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -29,6 +31,10 @@ RUN, FEATURES, PAGE = "runs/first", "runs/first/features.npz", "runs/first/repor
 MODELS, MODEL = "runs/models", "byol_r18w16.toyworld"
 SHIPPED = "byol_r18w16"  # Which has seen photographs, as that of the demo has not.
 SCENES = "runs/toyworld"
+PICTURES = (  # By what sslzoo takes them for such.
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
+    *(".tif", ".tiff", ".ppm", ".pgm"),
+)
 # A second process fills the second core; a file's tests share what they set up. Files
 # in their order: the largest first would leave a slow one of few tests for the end.
 SPREAD = ("--dist=loadfile", "--no-loadscope-reorder")
@@ -36,14 +42,17 @@ SPREAD = ("--dist=loadfile", "--no-loadscope-reorder")
 
 def demo(folder=None):
     """From no data to neighbours among pictures, a step at a time, each shown."""
-    if folder is not None and not os.path.isdir(folder):
-        fail(f"{folder} is no folder. Give one of pictures, or none.")
+    if folder is not None:
+        look(folder)
     pictures = SCENES if folder is None else os.path.abspath(folder)
     install("")
     step("Train, without labels", f"train byol_r18w16_toyworld --workdir {RUN}")
     # Not into savedmodels/: git keeps that.
     words = f"export {RUN} --name {MODEL} --registry {MODELS}"
-    step("Make a model of the run, with a name", words)
+    if exported():
+        say(f"the model of this run, {MODEL}, is in {MODELS} already.")
+    else:
+        step("Make a model of the run, with a name", words)
     step("The models that there are", f"list --registry {MODELS}")
     if folder is None and not (ROOT / SCENES).exists():
         step("Make a folder of pictures", f"sheet --folder {SCENES}")
@@ -58,6 +67,30 @@ def demo(folder=None):
     step("All of it on a page", f"report {RUN} --features {FEATURES}")
     say("to type such lines yourself: source .venv/bin/activate")
     say(f"the page: {ROOT / PAGE}")
+
+
+def look(folder):
+    """Ends here, before any of the long work, if there is nothing to compare."""
+    if not os.path.isdir(folder):
+        fail(f"{folder} is no folder. Give one of pictures, or none.")
+    names = (
+        name for _, _, files in os.walk(folder, followlinks=True) for name in files
+    )
+    pictures = (name for name in names if name.lower().endswith(PICTURES))
+    found = len(list(itertools.islice(pictures, 2)))
+    if found < 2:
+        fail(
+            f"{folder} has {found or 'no'} picture{'s' * (not found)}, and the page "
+            "shows which of several are alike: give a folder of two or more "
+            f"({', '.join(PICTURES)}), or none."
+        )
+
+
+def exported():
+    """Whether there is a model of the run as it stands; another would be equal."""
+    card = ROOT / MODELS / MODEL / "card.json"
+    states = [file.stat() for file in (ROOT / RUN / "checkpoints").glob("*/*.json")]
+    return card.exists() and all(s.st_mtime <= card.stat().st_mtime for s in states)
 
 
 def step(why, words):

@@ -133,7 +133,8 @@ def features(
         endpoint: the name of a feature; of a map, the mean over its places is taken.
         l2: makes each vector one of length 1.
         out: a .npz or .parquet file to write.
-        append: adds to that file, if it is there.
+        append: adds to that file, if it is there. Arrays, which have no names, are
+            numbered on.
         quick: decodes large JPEGs at a half, a quarter or an eighth of their size, at
             least twice what the model is shown. Faster, and slightly another space.
         contract: how images are shown, as the "input" of a card, for a model that has
@@ -155,6 +156,7 @@ def features(
     precision = serving.known_precision(precision)
     source = Quarantine(_source(images), threshold=1.0)
     earlier = _earlier(out, append)
+    first = _first(source, earlier, out)
     if isinstance(model, (str, os.PathLike)):
         model = zoo.load(
             model,
@@ -181,7 +183,7 @@ def features(
             contract=contract,
             smallest=2 * contract["size"] if quick else None,
         )
-    made = _embeddings(found, source, l2, {**provenance, "source": source.name})
+    made = _embeddings(found, source, l2, {**provenance, "source": source.name}, first)
     if made.skipped:
         some = ", ".join(list(made.skipped)[:5])
         logging.getLogger("sslzoo").warning(
@@ -257,6 +259,20 @@ def _earlier(out, append):
     return read(out)
 
 
+def _first(source, earlier, out):
+    """The number of the first image, where they have no names."""
+    if not earlier:
+        return 0
+    there = earlier.provenance["source"].split("+")
+    known = source.name != "arrays" and not base.file_of(source, 0)
+    if known and source.name in there:
+        raise BadInput(
+            f"{out} has the images of {source.name} already. Give others, or another "
+            "file."
+        )
+    return len(earlier.files) + len(earlier.skipped)
+
+
 def _contract(model, contract):
     known = contract or getattr(getattr(model, "card", None), "input", None)
     if known is None:
@@ -306,9 +322,9 @@ def _vectors(model, endpoint):
     return run
 
 
-def _embeddings(found, source, l2, provenance):
+def _embeddings(found, source, l2, provenance, first):
     kept = np.setdiff1d(np.arange(source.count), list(source.bad))
-    names = [base.file_of(source, i) or str(i) for i in range(source.count)]
+    names = [base.file_of(source, i) or str(first + i) for i in range(source.count)]
     vectors = found["pooled"][kept]
     if l2:
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

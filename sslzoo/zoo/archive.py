@@ -1,6 +1,7 @@
 """Models in one file, .zip or .tar: the same bytes for the same models, every time."""
 
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -17,7 +18,8 @@ from sslzoo.errors import BadInput
 from sslzoo.zoo import sums
 
 KINDS = (".zip", ".tar")
-DAMAGED = (FileExistsError, tarfile.TarError, zipfile.BadZipFile, EOFError)
+DAMAGED = (FileExistsError, NotADirectoryError)  # Names that exclude each other.
+DAMAGED += (tarfile.TarError, zipfile.BadZipFile, EOFError)
 DAMAGED += (gzip.BadGzipFile, lzma.LZMAError, zlib.error)  # Of what others packed.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # The first moment that a .zip can tell.
 
@@ -94,6 +96,23 @@ def unpack(path, folder, origin):
                 shutil.copyfileobj(source, file)
     except DAMAGED as error:
         raise BadInput(f"{origin} is damaged: {error}.") from None
+    except RuntimeError as error:  # So zipfile says it, NotImplementedError among them.
+        raise BadInput(
+            f"{origin} is packed in a way that is not read here: {error}. Unpack it by "
+            "what packed it, and give the folder; or pack it with no password, by "
+            "deflate."
+        ) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BadInput(
+            f"{origin} has {_short(name)}, a name too long for this disk. Models have "
+            "short names: it is damaged, or no model."
+        ) from None
+
+
+def _short(name):
+    return repr(name if len(name) < 80 else f"{name[:80]} ...")
 
 
 def _members(path, origin):

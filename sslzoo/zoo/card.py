@@ -119,7 +119,13 @@ def parse(text, origin="card.json"):
         )
     if words := next(filter(None, map(_flaw, values, values.values())), None):
         raise BadInput(f"{origin} is no card: {words}.")
-    return Card(**values)
+    read = Card(**values)
+    if "converter" in read.source and not read.backbone.get("builder"):
+        raise BadInput(
+            f"{origin} is no card: backbone has no builder, where the network that "
+            "source.converter fills is expected."
+        )
+    return read
 
 
 def _flaw(field, value):

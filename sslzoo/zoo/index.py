@@ -16,7 +16,7 @@ from sslzoo.errors import BadInput
 from sslzoo.zoo import card, sums
 
 NAME = ".index.json"
-SCHEMA = 3  # Of those before, cards were not checked so closely.
+SCHEMA = 4  # Of those before, cards were not checked so closely.
 
 
 class Index:

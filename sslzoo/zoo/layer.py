@@ -3,8 +3,8 @@
 import keras
 
 from sslzoo import backbones  # noqa: F401, whose layers Keras then knows.
+from sslzoo.zoo import model  # No names of it: it may be what has just asked for keras.
 from sslzoo.zoo.load import load
-from sslzoo.zoo.model import OF_A_BATCH, answer
 
 BEYOND = (
     "sslzoo.FeatureLayer takes RGB in [0, 1], and is given more: as it seems, 0 to "
@@ -20,8 +20,8 @@ class FeatureLayer(keras.layers.Layer):
         keras.Sequential([sslzoo.FeatureLayer("byol_r18w16"), keras.layers.Dense(10)])
 
     Frozen, it only infers: its batch norms keep their statistics even in `fit`. It is
-    saved with your model, network and weights, and read back without the registry, by
-    `import keras, sslzoo` and `keras.models.load_model`.
+    saved with your model, network and weights, and read back without the registry by
+    `keras.models.load_model`, where sslzoo is imported.
 
     It refuses images that cannot be RGB in [0, 1], and scales bytes. Within another
     model, whose `fit` and `predict` run a graph, numbers from 0 to 255 end it with an
@@ -81,7 +81,7 @@ class FeatureLayer(keras.layers.Layer):
 
     def __call__(self, images, *args, **options):
         shape = self.network.input_shape
-        return answer(super().__call__, shape, images, *args, **options)
+        return model.answer(super().__call__, shape, images, *args, **options)
 
     def call(self, images, training=None):
         if keras.backend.backend() == "tensorflow":
@@ -105,5 +105,5 @@ def _look_within(images):
     import tensorflow as tf
 
     if tf.is_symbolic_tensor(images):
-        most = tf.reduce_max(images[:OF_A_BATCH])
+        most = tf.reduce_max(images[: model.OF_A_BATCH])
         tf.debugging.assert_less_equal(most, tf.cast(2, most.dtype), BEYOND)

@@ -149,15 +149,12 @@ def converted(card, checkpoint, dtype=None):
             f"{card.name} has its own weights, and its card names no converter: leave "
             "checkpoint=... out."
         )
-    try:
-        if not name.isidentifier():
-            raise ImportError
-        converter = importlib.import_module(f"sslzoo.converters.{name}")
-    except ImportError:
+    if not published.has_converter(card):
         raise BadInput(
             f"This sslzoo has no converter {name!r}, which the card of {card.name} "
             "names: pip install --upgrade sslzoo."
-        ) from None
+        )
+    converter = importlib.import_module(f"sslzoo.converters.{name}")
     backbone = built(card, dtype)
     with published.opened(card, checkpoint) as path:
         try:

@@ -276,7 +276,9 @@ def remove(name, registry="savedmodels", revision=None):
         if not place.exists():
             raise _unknown(name, _cards(index)[0], [index])
         if revision is not None:
-            _, folder, _ = _locate(names.parse(name), [index], revision)
+            folder = older / str(revision)  # Its card may be damaged.
+            if not folder.exists():
+                _, folder, _ = _locate(names.parse(name), [index], revision)
             store.throw_away(index.registry, folder)
             store.tidy(index.registry)
             return
@@ -356,7 +358,8 @@ def _unknown(name, known, indexes):
     if tags:
         return UnknownName(
             f"Model {bare!r} has no tag {tag!r}.{nearest(tag, tags)} "
-            f"It has: {', '.join(tags)}; sslzoo.list_models('{bare}*') tells of them."
+            f"It has: {', '.join(tags)}. See `sslzoo.list_models('{bare}*')`. "
+            f"To load a directory pass './{name}'."
         )
     method, _, arch = bare.lower().rpartition("_")
     others = sorted(n for n in known if method and _bare(n).endswith(f"_{arch}"))

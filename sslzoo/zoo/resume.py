@@ -71,7 +71,9 @@ def load(entry, steps=None, rate=None, example=None):
         raise MissingFile(
             f"{folder} has no method.json: it was published without heads, for "
             "features alone. sslzoo.load(name) gives them, and `sslzoo show` draws "
-            "what needs no heads: --filters, --top LAYER."
+            "what needs no heads: --filters, --top LAYER. A model that has its heads "
+            "is what `sslzoo export RUN` makes, without --no-heads, of a run of yours; "
+            "`python3 tools/start.py demo` trains one, and makes it."
         )
     told = json.loads((folder / "method.json").read_text())
     _import_ours(told)

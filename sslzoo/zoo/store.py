@@ -19,6 +19,8 @@ state that readers know and the next writer tidies.
   that is not, the highest of .revisions/<name>.* In that moment it is what it was
   before. This needs no journal, and nothing that only some systems have (renameat2).
   The next writer moves that revision back to where it should lie.
+* Damaged, and there is the same one whole: it is thrown away before that is moved to
+  its place, which loses nothing that was whole.
 * Removed: .revisions/<name> -> .drafts, then <name> -> .drafts. Between, only the older
   ones are gone; the other order would bring an old one back.
 
@@ -69,9 +71,26 @@ def _listed(folder):
 
 def numbers(index, name):
     """All revisions of `name`, the newest first."""
-    there = index.card(index.registry / name)
-    older = [int(folder.name) for folder in revisions(index.registry, name)]
-    return [*([there.revision] if there else []), *older]
+    there = _number(index, name)
+    return [*([there] if there else []), *_older(index, name)]
+
+
+def _older(index, name):
+    return [int(folder.name) for folder in revisions(index.registry, name)]
+
+
+def _number(index, name):
+    """The revision that <name> is; None if no model lies there.
+
+    One that is damaged, so that its card does not tell, is that after all others.
+    """
+    place = index.registry / name
+    with contextlib.suppress(BadInput):
+        if there := index.card(place):
+            return there.revision
+        if not (place / sums.NAME).exists():
+            return None
+    return max(_older(index, name), default=0) + 1
 
 
 def next_revision(index, name):
@@ -82,7 +101,7 @@ def newest(index, name, revision=None):
     """(folder, card) of the newest revision, or of the one asked for; None without."""
     place, older = index.registry / name, index.registry / ".revisions" / name
     for _ in range(LOOKS):
-        folders = [place, older / str(revision)]
+        folders = [older / str(revision), place]  # Whose card may be damaged.
         if revision is None:
             folders = [place, *revisions(index.registry, name)[:1]]
         for folder in folders:
@@ -158,26 +177,38 @@ def put(folder, index, name, revision):
     """
     registry = index.registry
     place, older = registry / name, registry / ".revisions" / name
+    for copy in (place, older / str(revision)):
+        if sums.identity(copy) == sums.identity(folder):
+            return copy if _whole(index, copy) else _replace(registry, copy, folder)
     if not place.exists():
         return _move(registry, folder, place)
-    there = index.card(place)
+    there = _number(index, name)
     if there is None:
         raise BadInput(f"{place} is in the way: it is no model. Remove it.")
-    if there.revision < revision:
-        if sums.identity(older / str(there.revision)) == sums.identity(place):
-            throw_away(registry, place)  # A copy; there.
-        else:
-            _move(registry, place, older / str(there.revision))
+    if there < revision:
+        aside = older / str(there)
+        if aside.exists() and sums.identity(aside) == sums.identity(place):
+            return _replace(registry, place, folder)  # Which is a copy of that.
+        _move(registry, place, aside)
         return _move(registry, folder, place)
-    same = newest(index, name, revision)
-    if same is None:
-        return _move(registry, folder, older / str(revision))
-    if sums.identity(same[0]) != sums.identity(folder):
+    if there == revision or (older / str(revision)).exists():
         raise BadInput(
             f"{registry} has another revision {revision} of {name!r}. Remove it "
             "first, or give another folder."
         )
-    return same[0]
+    return _move(registry, folder, older / str(revision))
+
+
+def _whole(index, folder):
+    with contextlib.suppress(BadInput):
+        sums.check(folder, index.checked(folder))
+        return True
+    return False
+
+
+def _replace(registry, place, folder):
+    throw_away(registry, place)
+    return _move(registry, folder, place)
 
 
 def throw_away(registry, folder):

@@ -265,6 +265,36 @@ def test_what_is_appended_comes_after(model, photos, tmp_path):
         features(model, photos / "b", out=out, append=True)
 
 
+def test_appended_arrays_are_numbered_on(model, photos, tmp_path):
+    """They have no names by which to tell whether they are there already."""
+    out, images = tmp_path / "x.npz", noise(5, 16, 16, 3)
+    features(model, images[:2], out=out)
+    more = features(model, images[2:], out=out, append=True)
+    assert more.files == ["2", "3", "4"] and read(out).files == list("01234")
+    assert read(out).provenance["source"] == "arrays"
+    whole = features(model, images).vectors
+    np.testing.assert_allclose(read(out).vectors, whole, rtol=1e-4, atol=1e-6)
+    out = tmp_path / "named.npz"
+    features(model, photos / "b", out=out)  # Of three, one cannot be read.
+    features(model, images[:1], out=out, append=True)
+    assert read(out).files == ["2.png", "3.png", "3"]
+
+
+def test_the_same_images_by_a_spec_are_not_appended_again(model, tmp_path):
+    out, told = tmp_path / "x.npz", []
+    features(model, sources.from_spec("synthetic:3"), out=out)
+    with pytest.raises(BadInput, match="has the images of synthetic:3 already. Give"):
+        features(
+            model,
+            sources.from_spec("synthetic:3"),
+            out=out,
+            append=True,
+            progress=lambda *n: told.append(n),
+        )
+    features(model, sources.from_spec("synthetic:2"), out=out, append=True)
+    assert not told and read(out).files == list("01234")
+
+
 @pytest.mark.parametrize(
     "change, words",
     [

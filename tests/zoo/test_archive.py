@@ -134,6 +134,36 @@ def test_one_name_twice_is_refused(tmp_path):
         unpacked(tmp_path / "bad.zip")
 
 
+@pytest.mark.parametrize("names", [("a", "a/b/c"), ("a/b/c", "a")])
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path, kind, names):
+    path = made(tmp_path / f"bad{kind}", dict.fromkeys(names, b""))
+    with pytest.raises(BadInput, match=f"bad{kind} is damaged"):
+        unpacked(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "/".join(["x" * 200] * 30)])
+def test_a_name_too_long_for_the_disk_is_refused(tmp_path, kind, name):
+    with pytest.raises(BadInput, match="has 'x{80} ...', a name too long for this"):
+        unpacked(made(tmp_path / f"bad{kind}", {name: b""}))
+
+
+@pytest.mark.parametrize(
+    "field, value, words",
+    [("flags", 1, "is encrypted"), ("method", 97, "compression method is not")],
+)
+def test_a_zip_that_is_packed_otherwise_is_refused(tmp_path, field, value, words):
+    """Of a password, or a compression that Python has not: by its heads, both."""
+    path = made(tmp_path / "bad.zip", {"a": b"some bytes"})
+    content = bytearray(path.read_bytes())
+    for head, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # APPNOTE 4.3.7, 4.3.12.
+        content[content.index(head) + offset + 2 * (field == "method")] = value
+    path.write_bytes(content)
+    with pytest.raises(
+        BadInput, match=f"bad.zip is packed in a way .*{words}.*deflate"
+    ):
+        unpacked(path)
+
+
 def test_what_is_no_archive_is_said(tmp_path):
     (tmp_path / "x.zip").write_text("Page not found")
     with pytest.raises(BadInput, match="x.zip is no archive: neither"):

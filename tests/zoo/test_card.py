@@ -77,6 +77,16 @@ def test_a_field_of_another_kind_is_named_with_what_is_expected(
         card.parse(text, "here/card.json")
 
 
+@pytest.mark.parametrize("builder", [{}, {"builder": None}, {"builder": ""}])
+def test_a_card_of_a_converter_says_what_network_it_fills(publish, builder):
+    values = json.loads((publish("byol_tiny.a").path / "card.json").read_text())
+    values |= {"backbone": {"parameters": 1, **builder}}
+    assert card.parse(json.dumps(values))
+    values |= {"source": {"converter": "vtab"}}
+    with pytest.raises(BadInput, match="is no card: backbone has no builder, where"):
+        card.parse(json.dumps(values))
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", "3", '"a"', "{", ""])
 def test_what_is_no_object_is_no_card(text):
     with pytest.raises(BadInput, match="is not a JSON object"):

@@ -1,6 +1,7 @@
 """A method into the registry: what lies there, and that it is what was trained."""
 
 import json
+import pathlib
 import shlex
 
 import keras
@@ -206,8 +207,14 @@ def test_features_alone_take_less_room_and_say_so(tmp_path, entry):
     alone = make().export(NAME, registry=tmp_path, heads=False)
     assert export.told(alone)["bytes"] < export.told(entry)["bytes"]
     assert "It has no heads" in " ".join(alone.card.limits)
-    with pytest.raises(MissingFile, match="without heads"):
+    with pytest.raises(MissingFile, match="without heads") as error:
         resume.load(alone)
+    assert "`sslzoo export RUN` makes, without --no-heads" in str(error.value)
+    assert "`python3 tools/start.py demo` trains one" in str(error.value)
+    # And it is so: the heads are kept where nobody says otherwise, as by the demo.
+    assert not cli.parser().parse_args(["export", "RUN"]).no_heads
+    demo = (pathlib.Path(__file__).parents[2] / "tools" / "start.py").read_text()
+    assert "export {RUN} --name {MODEL}" in demo and "--no-heads" not in demo
 
 
 def test_limits_follow_from_what_is_known(entry):

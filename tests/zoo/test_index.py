@@ -6,6 +6,7 @@ import pytest
 
 from sslzoo.errors import BadInput
 from sslzoo.zoo import card as cards
+from sslzoo.zoo import index as indexes
 from sslzoo.zoo import sums
 from sslzoo.zoo.index import Index
 
@@ -41,6 +42,24 @@ def test_a_card_that_is_remembered_is_not_read_again(one, parsed):
     first = index.card(folder)
     index.save()
     assert anew().card(folder) == first and len(parsed) == 1
+
+
+@pytest.mark.parametrize("schema", [1, 2, 3])
+def test_what_was_remembered_when_less_was_checked_is_read_again(
+    one, monkeypatch, schema
+):
+    folder, anew = one
+    values = json.loads((folder / "card.json").read_text())
+    text = json.dumps({**values, "name": "../../evil_x.y"})
+    (folder / "card.json").write_text(text)
+    with monkeypatch.context() as before:
+        before.setattr(indexes, "SCHEMA", schema)
+        before.setattr(cards, "parse", lambda text, _: cards.Card(**json.loads(text)))
+        index = anew()
+        assert index.card(folder).name == "../../evil_x.y"
+        index.save()
+    with pytest.raises(BadInput, match="<method>_<arch>.<tag> is expected"):
+        anew().card(folder)
 
 
 def test_what_has_not_changed_is_not_written_again(one, models):

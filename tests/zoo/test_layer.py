@@ -1,6 +1,9 @@
 """A model of the zoo as a layer: frozen or trained, saved, in half precision."""
 
+import importlib
+import importlib.machinery
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -10,9 +13,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import sslzoo
 from sslzoo.errors import UnknownName
 from sslzoo.zoo.layer import FeatureLayer
 from sslzoo.zoo.load import load
+
+PACKAGE = pathlib.Path(sslzoo.__file__).parent
+FILES = [
+    "sslzoo." + ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+    for room in ("backbones", "color", "zoo")
+    for file in sorted((PACKAGE / room).glob("*.py"))
+    if "\nimport keras\n" in file.read_text()
+]
 
 
 def noise(*shape):
@@ -136,12 +148,21 @@ def test_gradients_reach_the_images_through_a_frozen_layer(tiny):
     assert np.abs(tape.gradient(total, images)).max() > 0
 
 
+BY_KERAS = "import keras, sslzoo"
+BY_TENSORFLOW = "import sslzoo\nimport tensorflow as tf\nkeras = tf.keras"
+
+
 @pytest.mark.parametrize("build", [functional, sequential])
-@pytest.mark.parametrize("trainable", [False, True])
-def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable):
-    """And read in a new process, where the model that it was made of is gone."""
+@pytest.mark.parametrize("trainable, imports", [(0, BY_KERAS), (1, BY_TENSORFLOW)])
+def test_it_is_saved_inside_a_model_of_the_user(
+    tiny, tmp_path, build, trainable, imports
+):
+    """And read in a new process, where the model that it was made of is gone.
+
+    In whichever order that imports Keras and us, and though it asks us for nothing.
+    """
     there = shutil.copytree(tiny, tmp_path / "there")
-    layer = FeatureLayer(os.fspath(there), trainable=trainable)
+    layer = FeatureLayer(os.fspath(there), trainable=bool(trainable))
     weights = [w + 0.01 for w in layer.get_weights()]
     layer.set_weights(weights)  # As after training: not those of the registry.
     model, images = build(layer), noise(3, 16, 16, 3)
@@ -151,7 +172,7 @@ def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable
     )
     shutil.rmtree(there)
     code = (
-        "import keras, sslzoo, numpy as np\n"
+        f"{imports}\nimport numpy as np\n"
         "model, file = keras.models.load_model('mine.keras'), np.load('expected.npz')\n"
         "given = model.predict(file['images'], verbose=0)\n"
         "np.testing.assert_allclose(given, file['given'], rtol=1e-5)\n"
@@ -164,6 +185,45 @@ def test_it_is_saved_inside_a_model_of_the_user(tiny, tmp_path, build, trainable
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ("8" if trainable else "0")
+
+
+@pytest.fixture
+def as_before_keras(monkeypatch):
+    """As if neither Keras nor sslzoo had been imported, though Keras is quick to be."""
+    ours = [name for name in sys.modules if name.partition(".")[0] == "sslzoo"]
+    for name in (*ours, "keras"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(keras, "__spec__", keras.__spec__)  # It is given another.
+    monkeypatch.setattr(sys, "meta_path", [AsItWas, *sys.meta_path])
+    known = keras.saving.get_custom_objects()
+    before = dict(known)
+    known.clear()
+    yield known
+    known.update(before)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sslzoo"]:
+        del sys.modules[name]
+
+
+class AsItWas:
+    """Gives the Keras that there is, by import."""
+
+    def find_spec(name, path, target):
+        if name == "keras":
+            return importlib.machinery.ModuleSpec(name, AsItWas(), is_package=True)
+
+    def create_module(self, spec):
+        return keras
+
+    def exec_module(self, module):
+        pass
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whichever_file_of_ours_is_the_first_to_ask_for_keras(as_before_keras, name):
+    """The layer is then imported amid that file, on which it may depend."""
+    importlib.import_module("sslzoo")
+    importlib.import_module(name)
+    assert {"sslzoo>FeatureLayer", "sslzoo>ZooModel"} < as_before_keras.keys()
 
 
 def test_it_works_in_mixed_precision(tiny):

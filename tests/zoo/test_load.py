@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from sslzoo import backbones
+from sslzoo import backbones, converters
 from sslzoo.bench import models, timing
 from sslzoo.converters import mapping
 from sslzoo.errors import BadInput, UnknownName
@@ -310,6 +310,7 @@ def test_a_checkpoint_needs_a_converter(zoo, write_model, monkeypatch):
 
     module = types.SimpleNamespace(convert=convert)
     monkeypatch.setitem(sys.modules, "sslzoo.converters.theirs", module)
+    monkeypatch.setattr(converters, "NAMES", ["theirs"])
     assert load("byol_tiny", **options).output_shape == (None, 16)
 
 

@@ -22,7 +22,7 @@ import pytest
 import skimage
 
 import sslzoo
-from sslzoo import backbones
+from sslzoo import backbones, converters
 from sslzoo.errors import BadInput, CannotFetch, MissingFile
 from sslzoo.zoo import cache, download, export, listing, registry, sums
 from sslzoo.zoo.card import Card
@@ -638,6 +638,26 @@ def test_a_file_that_is_not_right_is_refused_and_not_kept(
     assert f"made of {server.base}{FILE}; nothing of that is kept" in said
     assert "checkpoint=PATH" in said
     assert left(own_cache) == [] and not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("name", ["mapping", "resnets", "readers", "nothing", "os"])
+def test_what_is_no_converter_is_said_before_anything_is_fetched(
+    entry, get, server, own_cache, models, tmp_path, name
+):
+    """Though it lies beside them, and is what they are made with."""
+    entry(converter=name)
+    assert not listing.is_pretrained(NAME, models)
+    with pytest.raises(MissingFile, match=f"by the converter '{name}', which this"):
+        get()
+    with pytest.raises(BadInput, match=f"has no converter '{name}', which the card"):
+        get(checkpoint=tmp_path / "mine.pkl")
+    assert not server.asked and left(own_cache) == []
+
+
+def test_every_converter_can_be_named():
+    files = pathlib.Path(converters.__file__).parent.glob("*.py")
+    found = [file.stem for file in files if "\ndef convert(" in file.read_text()]
+    assert sorted(found) == sorted(converters.NAMES)
 
 
 def test_a_file_that_is_not_right_stands_in_nobody_s_way(entry, get, server, authors):

@@ -208,8 +208,8 @@ def test_a_bad_tag_is_an_error_with_the_valid_ones(publish, models):
         registry.find("byol_tiny.in1k_ep30", models)
     assert str(error.value) == (
         "Model 'byol_tiny' has no tag 'in1k_ep30'. Did you mean 'in1k_ep300'? "
-        "It has: in1k_ep100, in1k_ep300; sslzoo.list_models('byol_tiny*') tells of "
-        "them."
+        "It has: in1k_ep100, in1k_ep300. See `sslzoo.list_models('byol_tiny*')`. "
+        "To load a directory pass './byol_tiny.in1k_ep30'."
     )
 
 
@@ -362,6 +362,62 @@ def test_a_model_is_read_once_and_then_known_by_its_times(publish, models, monke
     monkeypatch.setattr(sums.disk, "sha256", sha256)
     registry.find("byol_tiny.a", models)
     assert set(read) == {"SHA256SUMS"}
+
+
+DAMAGES = {
+    "half a card": lambda path: (path / "card.json").write_text("{"),
+    "no card": lambda path: (path / "card.json").unlink(),
+    "other weights": lambda path: (path / "backbone.weights.h5").write_text("evil"),
+    "no weights": lambda path: (path / "backbone.weights.h5").unlink(),
+    "no sums": lambda path: (path / "SHA256SUMS").unlink(),
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def damaged(request, publish, models):
+    """(the entry of the newest of two revisions, now damaged; a whole copy of it)."""
+    publish("byol_tiny.a", "1")
+    entry = publish("byol_tiny.a", "2")
+    whole = shutil.copytree(entry.path, models.parent / "whole" / "byol_tiny.a")
+    DAMAGES[request.param](entry.path)
+    with pytest.raises(BadInput):
+        registry.find(entry.path)
+    return entry, registry.find(whole)
+
+
+def test_what_is_damaged_is_mended_by_publishing_it_again(damaged, publish, models):
+    """As the error advises; what was damaged is kept, for who may mend it."""
+    entry, _ = damaged
+    kept = {path.name: path.read_bytes() for path in entry.path.glob("*.*")}
+    assert publish("byol_tiny.a", "3").card.revision == 3
+    assert content(registry.find("byol_tiny.a", models)) == "3"
+    assert content(registry.find("byol_tiny.a", models, revision=1)) == "1"
+    aside = models / ".revisions" / "byol_tiny.a" / "2"
+    assert {path.name: path.read_bytes() for path in aside.glob("*.*")} == kept
+    registry.remove("byol_tiny.a", models, revision=2)
+    with pytest.raises(UnknownName, match="no revision 2. It has: 1, 3"):
+        registry.find("byol_tiny.a", models, revision=2)
+
+
+def test_what_is_damaged_is_mended_by_copying_it_again(damaged, models):
+    entry, whole = damaged
+    if sums.identity(entry.path):
+        registry.add(whole, models)
+    else:  # Who knows what that was?
+        with pytest.raises(BadInput, match="another revision 2 .* Remove it first"):
+            registry.add(whole, models)
+        registry.remove("byol_tiny.a", models)
+        registry.add(whole, models)
+    assert registry.find("byol_tiny.a", models).sha256 == entry.sha256
+    assert not list(models.glob(".drafts/*"))
+
+
+def test_an_older_revision_is_found_and_removed_though_the_newest_is_damaged(
+    damaged, models
+):
+    assert content(registry.find("byol_tiny.a", models, revision=1)) == "1"
+    registry.remove("byol_tiny.a", models, revision=1)
+    assert [path.name for path in models.rglob("byol_tiny.a")] == ["byol_tiny.a"]
 
 
 def newer(path):

@@ -364,6 +364,27 @@ def test_a_model(check, folder, made):
     check(folder or made)
 
 
+def its_results_are_the_record(folder):
+    """That of docs/measured which the card's last line gives to export."""
+    read = cards.card_of(folder)
+    words = shlex.split(read.origin.splitlines()[-1])
+    file = ROOT / words[words.index("--results") + 1]
+    plan, _ = planned(folder / "recipe.py", read.training)
+    measured = run.named(json.loads(file.read_text()), plan.about())
+    assert file.parent == ROOT / "docs" / "measured"
+    assert json.loads((folder / export.RESULTS).read_text()) == measured
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda f: f.name)
+def test_what_a_shipped_model_scores_is_what_the_page_of_figures_says(folder, tmp_path):
+    its_results_are_the_record(folder)
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    other_results(better_throughout)(copy, None)
+    its_results_add_up(copy)  # So nothing that lies beside them tells.
+    with pytest.raises(AssertionError):
+        its_results_are_the_record(copy)
+
+
 @pytest.mark.parametrize("place", [None, ROOT / "savedmodels"], ids=["made", "shipped"])
 def test_the_page_of_all_models_is_made_of_their_cards(place, made):
     place = place or made.parent
@@ -558,6 +579,15 @@ def other_results(change):
 def better_by_a_tenth(found):
     for result in protocols(found):
         result["trained"] = {**result["trained"], "mean": 0.5}
+
+
+def better_throughout(found):
+    """In every run, and in what is made of them."""
+    for result in protocols(found):
+        for each in result["runs"]:
+            each["trained"]["top1"] += 0.05
+        tops = [each["trained"]["top1"] for each in result["runs"]]
+        result["trained"] = statistics.interval(tops)
 
 
 def of_other_images(found):
