@@ -275,6 +275,13 @@ def test_a_revnet_of_twice_the_units_keeps_no_more_maps():
     assert said + f"{once[f'plain_{key}'] - more:.0f} are of the root" in PROSE
 
 
+def test_features_of_the_folded_network_are_as_near_as_was_wanted():
+    found = COSTS["exact"]
+    assert (found["backbone"], found["computed_in"]) == ("resnet50", "float32")
+    assert found["difference"] <= 1e-4 and found["cosine"] > 0.9999
+    assert f"Its features are {found['difference']:.1e} of the largest" in PROSE
+
+
 def test_what_is_said_of_single_turns_and_objectives_is_recorded():
     step = RATIOS["step-bf16"]
     turns = [ours / peer for ours, peer in zip(step["ours"], step["peer"])]
