@@ -276,8 +276,10 @@ def remove(name, registry="savedmodels", revision=None):
         if not place.exists():
             raise _unknown(name, _cards(index)[0], [index])
         if revision is not None:
-            folder = older / str(revision)  # Its card may be damaged.
-            if not folder.exists():
+            found = store.revisions(index.registry, name)
+            # By the name of its folder, since its card may be damaged.
+            folder = next((one for one in found if one.name == str(revision)), None)
+            if folder is None:
                 _, folder, _ = _locate(names.parse(name), [index], revision)
             store.throw_away(index.registry, folder)
             store.tidy(index.registry)

@@ -532,6 +532,17 @@ def test_what_is_not_there_cannot_be_removed(publish, models):
         registry.remove("byol_tiny", models)
 
 
+@pytest.mark.parametrize("revision", ["", ".", "..", "../..", "01", 0, 7])
+def test_what_is_no_revision_removes_nothing(publish, models, revision):
+    """As the part of a path it would be the folder of all."""
+    for _ in range(3):
+        publish("byol_tiny.a")
+    with pytest.raises(UnknownName, match="has no revision"):
+        registry.remove("byol_tiny.a", models, revision=revision)
+    for number in (1, 2, 3):
+        assert registry.find("byol_tiny.a", models, revision=number)
+
+
 def test_a_damaged_model_can_be_removed(publish, models):
     (publish("byol_tiny.a").path / "card.json").write_text("{")
     registry.remove("byol_tiny.a", models)
