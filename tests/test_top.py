@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+import os
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -64,3 +66,31 @@ def test_importing_it_costs_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def after_importing(code, **environment):
+    """What a new process prints, in which nothing says what TensorFlow is to take."""
+    clean = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    return subprocess.run(
+        [sys.executable, "-c", f"import os, sslzoo; {code}"],
+        capture_output=True,
+        text=True,
+        env={**clean, **environment},
+    )
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="asked of x86 alone")
+def test_the_quick_convolutions_are_asked_for_unless_the_user_says_no():
+    code = "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert after_importing(code).stdout == "1\n"
+    assert after_importing(code, TF_ENABLE_ONEDNN_OPTS="0").stdout == "0\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="asked of x86 alone")
+def test_the_quick_convolutions_are_on():
+    code = "import tensorflow as tf; tf.zeros(1)"
+    loud = {"TF_CPP_MIN_LOG_LEVEL": "0"}
+    words = "oneDNN custom operations are on"
+    assert words in after_importing(code, **loud).stderr
+    assert words not in after_importing(code, TF_ENABLE_ONEDNN_OPTS="0", **loud).stderr

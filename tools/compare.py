@@ -4,10 +4,11 @@
 
 PEERS_PYTHON has what tools/peers/requirements.txt names; tools/peers/ says what each
 peer does. What is compared: views, views-device, step, step-bf16, forward (against
-keras.applications), forward-torch, forward-bf16, supervised, supervised-bf16,
-features, features-small, linear, cifar, cifar-bf16; and where there is a GPU,
-accelerator-jax and accelerator-torch. Ratios are of the same minutes on the same
-machine; seconds and images a second are not to be carried to another.
+keras.applications), forward-told (the same, told to use oneDNN too), forward-torch,
+forward-bf16, supervised, supervised-bf16, features, features-small, linear, cifar,
+cifar-bf16; onednn, onednn-small and onednn-alone, ours with it and without; and where
+there is a GPU, accelerator-jax and accelerator-torch. Ratios are of the same minutes on
+the same machine; seconds and images a second are not to be carried to another.
 """
 
 import argparse
@@ -25,10 +26,15 @@ TOOLS = pathlib.Path(__file__).parent
 EXACT = ("difference", "cosine")
 TOLD = ("objective", *EXACT)
 ONE_CORE = ["taskset", "-c", "0"]
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # Which `import sslzoo` sets. Peers are as they come.
 
 
 def bench(*words):
     return [sys.executable, "-m", "sslzoo.cli", "bench", *words, "--json"]
+
+
+def without(command):
+    return ["env", f"{ONEDNN}=0", *command]
 
 
 def loop(photo, **knobs):
@@ -49,7 +55,9 @@ def pairs(peers, data, photo):
     cifar = peer("cifar", data)
     small = dict(backbone="resnet18", width=0.25, stem="small", image_size=32)
     step = bench("step", "optimizer=sgd")  # As the peer.
+    little = bench("step", "backbone=resnet18", "image_size=32", "batch_size=64")
     forward = bench("forward", "precision=float32")
+    alone = bench("forward", "precision=float32", "batch_size=1", "turns=21")
     keras, torch = peer("forward", "keras")[1:], peer("forward", "torchvision")
     gpu = [*torch, "--bf16", "--accelerator", "--batch=256", "--turns=20"]
     ours = bench("cifar", f"data=npz:{data}#train", "batches=50")
@@ -62,6 +70,7 @@ def pairs(peers, data, photo):
         "step": (step, peer("step")),
         "step-bf16": ([*step, "precision=mixed_bfloat16"], peer("step", "--bf16")),
         "forward": (forward, [sys.executable, *keras]),
+        "forward-told": (forward, ["env", f"{ONEDNN}=1", sys.executable, *keras]),
         "forward-torch": (forward, torch),
         "forward-bf16": (
             bench("forward", "precision=bfloat16"),
@@ -72,6 +81,9 @@ def pairs(peers, data, photo):
             bench("supervised", "precision=mixed_bfloat16"),
             peer("supervised", "--bf16"),
         ),
+        "onednn": (bench("supervised"), without(bench("supervised"))),
+        "onednn-small": (little, without(little)),
+        "onednn-alone": (alone, without(alone)),
         "linear": (
             bench("linear"),
             [
@@ -97,6 +109,7 @@ def figure(command):
     network's in single precision.
     """
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env.pop(ONEDNN, None)
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

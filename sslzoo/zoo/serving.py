@@ -16,7 +16,10 @@ from sslzoo.zoo import model as models
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 OPTION = "auto_mixed_precision_onednn_bfloat16"
-UNITS = {"amx_bf16", "avx512_bf16"}  # As Linux calls those of processors worth it.
+# As Linux calls what processors have: units of its own for bfloat16; and without which
+# TensorFlow does not compute in it.
+UNITS = {"amx_bf16", "avx512_bf16"}
+NEEDED = {"avx512f", "avx_ne_convert"}
 
 
 def quick(model):
@@ -48,9 +51,20 @@ def known_precision(name):
             f"precision={name!r}.{nearest(name, PRECISIONS)} "
             f"There are: {', '.join(PRECISIONS)}."
         )
-    if name != "auto":
+    if name == "float32":
         return name
-    return "bfloat16" if _has_units() else "float32"
+    import tensorflow as tf
+
+    has, graphics = _processor(), tf.config.list_logical_devices("GPU")
+    if name == "auto":
+        return "float32" if graphics or UNITS.isdisjoint(has) else "bfloat16"
+    if graphics or ("flags" in has and NEEDED.isdisjoint(has)):
+        raise BadInput(
+            f"precision={name!r}: TensorFlow has it for processors with AVX-512, and "
+            f"would compute in float32 on {'a GPU' if graphics else 'this one'}. Give "
+            "'auto', or a model that is of it: sslzoo.load(NAME, dtype='bfloat16')."
+        )
+    return name
 
 
 @contextlib.contextmanager
@@ -70,9 +84,9 @@ def computing_in(precision):
         options.set_experimental_options({OPTION: before})
 
 
-def _has_units():
+def _processor():
+    """The words of what Linux says of the processor; none elsewhere."""
     try:
-        words = pathlib.Path("/proc/cpuinfo").read_text().split()
-    except OSError:  # Not Linux.
-        return False
-    return not UNITS.isdisjoint(words)
+        return set(pathlib.Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return set()

@@ -76,11 +76,38 @@ def test_bfloat16_keeps_the_direction_of_features_and_is_left_when_the_block_end
     np.testing.assert_array_equal(graph(quick)(IMAGES), exact)
 
 
-@pytest.mark.parametrize("units, precision", [("flags", "bfloat16"), ("no", "float32")])
-def test_auto_is_what_the_processor_is_quick_at(monkeypatch, units, precision):
-    monkeypatch.setattr(serving, "UNITS", {units})
+@pytest.mark.parametrize(
+    "has, graphics, precision",
+    [
+        ("avx2 avx512f avx512_bf16", [], "bfloat16"),
+        ("avx2 avx512f amx_bf16", [], "bfloat16"),
+        ("avx2 avx512f", [], "float32"),
+        ("avx2", [], "float32"),
+        ("avx512f avx512_bf16", ["GPU:0"], "float32"),
+    ],
+)
+def test_auto_is_what_the_machine_is_quick_at(monkeypatch, has, graphics, precision):
+    monkeypatch.setattr(serving, "_processor", lambda: {"flags", *has.split()})
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: graphics)
     assert serving.known_precision("auto") == precision
     assert serving.known_precision("float32") == "float32"
+
+
+@pytest.mark.parametrize(
+    "has, graphics, where", [("avx2", [], "this one"), ("avx512f", [0], "a GPU")]
+)
+def test_a_precision_is_not_told_that_would_not_be(monkeypatch, has, graphics, where):
+    monkeypatch.setattr(serving, "_processor", lambda: {"flags", has})
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: graphics)
+    with pytest.raises(BadInput, match=f"float32 on {where}.*dtype='bfloat16'"):
+        serving.known_precision("bfloat16")
+
+
+def test_bfloat16_can_be_asked_for(monkeypatch):
+    """Where the processor is not known (not Linux, not x86), the word is taken."""
+    for has in ({"flags", "avx512f"}, {"flags", "avx_ne_convert"}, set(), {"asimd"}):
+        monkeypatch.setattr(serving, "_processor", lambda has=has: has)
+        assert serving.known_precision("bfloat16") == "bfloat16"
 
 
 def test_a_mistyped_precision_is_named():
