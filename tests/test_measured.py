@@ -9,6 +9,7 @@ import statistics
 import pytest
 
 from sslzoo import backbones, recipe
+from sslzoo.bench import tasks
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 FILES = DOCS.glob("measured/*.json")
@@ -282,6 +283,30 @@ def test_a_revnet_of_twice_the_units_keeps_no_more_maps():
     assert more > 0.5 * once[f"plain_{key}"]
     said = f"{more:.0f} MiB more for as many units more, so that the other "
     assert said + f"{once[f'plain_{key}'] - more:.0f} are of the root" in PROSE
+
+
+@pytest.mark.parametrize("row", rows("overhead"), ids=lambda row: row["task"])
+def test_what_a_task_costs_is_that_of_its_record(row):
+    """At most a tenth more than its operations do for labels."""
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    found = COSTS[name]
+    assert row["task"] == f"`{found['task']}`" and found["backbone"] == "resnet50v2"
+    assert (found["k"], found["image_size"]) == (4, 224)
+    assert row["pictures of a batch"] == str(found["batch_size"])
+    for column, key in (("seconds", "seconds"), ("of labels", "seconds_of_labels")):
+        assert row[column] == shown(found[key], row[column])
+    work = found["operations"] / found["operations_of_labels"]
+    assert row["operations, over those of labels"] == shown(work, "0.00")
+    assert row["overhead"] == f"{100 * found['overhead']:.0f} %"
+    rates = found["seconds"] / found["seconds_of_labels"] / work
+    assert rates - 1 == pytest.approx(found["overhead"], abs=1e-6)
+    assert found["overhead"] <= 0.1
+
+
+def test_each_task_is_measured():
+    assert [row["task"] for row in rows("overhead")] == [
+        f"`{t}`" for t in tasks.THROUGH
+    ]
 
 
 def test_features_of_the_folded_network_are_as_near_as_was_wanted():

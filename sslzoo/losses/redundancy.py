@@ -19,9 +19,9 @@ def barlow_twins(z1, z2, redundancy=5e-3):
         z1, z2: `[n, d]`, row i of both from the same image.
     """
     z1, z2 = _standard(_every(z1)), _standard(_every(z2))
-    c = ops.matmul(ops.transpose(z1), z2) / ops.cast(ops.shape(z1)[0], z1.dtype)
-    own = ops.diagonal(c)
-    rest = ops.sum(ops.square(c)) - ops.sum(ops.square(own))
+    n = ops.cast(ops.shape(z1)[0], z1.dtype)
+    own = ops.mean(z1 * z2, axis=0)
+    rest = _squares(z1, z2) / n**2 - ops.sum(ops.square(own))
     return ops.sum(ops.square(1 - own)) + redundancy * rest
 
 
@@ -43,13 +43,21 @@ def vicreg(z1, z2, invariance=25.0, variance=25.0, covariance=1.0):
     loss = invariance * ops.mean(ops.square(z1 - z2))
     for z in (z1, z2):
         z = z - ops.mean(z, axis=0)
-        cov = ops.matmul(ops.transpose(z), z)
-        cov = cov / ops.cast(ops.shape(z)[0] - 1, z.dtype)
-        own = ops.diagonal(cov)
-        rest = ops.sum(ops.square(cov)) - ops.sum(ops.square(own))
+        n = ops.cast(ops.shape(z)[0] - 1, z.dtype)
+        own = ops.sum(ops.square(z), axis=0) / n
+        rest = _squares(z, z) / n**2 - ops.sum(ops.square(own))
         thin = ops.mean(ops.relu(1 - ops.sqrt(own + 1e-4)))
         loss += variance * thin / 2 + covariance * rest / z.shape[-1]
     return loss
+
+
+def _squares(a, b):
+    """sum_ij (a^T b)_ij^2 = sum_kl (a a^T)_kl (b b^T)_kl, by the smaller matrices."""
+    n, d = a.shape
+    if n is None or n > d:
+        return ops.sum(ops.square(ops.matmul(ops.transpose(a), b)))
+    by_rows = (ops.matmul(z, ops.transpose(z)) for z in (a, b))
+    return ops.sum(ops.multiply(*by_rows))
 
 
 def _every(z):

@@ -7,25 +7,31 @@ import tensorflow as tf
 from sslzoo.errors import BadInput
 from sslzoo.losses import redundancy
 
-# What lightly 1.5.26 was given too.
+# What lightly 1.5.26 was given too: more rows than columns, and fewer.
 Z = np.cos(np.arange(2 * 6 * 5) ** 2.0).reshape(2, 6, 5)
-
-
-def test_barlow_twins_is_that_of_lightly():
-    """lightly.loss.BarlowTwinsLoss(0.0051)(*torch.tensor(Z)), in float64."""
-    ours = redundancy.barlow_twins(*Z, 0.0051)
-    np.testing.assert_allclose(ours, 4.888903200161373, rtol=1e-5)
+WIDE = Z.reshape(2, 5, 6)
 
 
 @pytest.mark.parametrize(
-    "weights, expected",
-    [  # lightly.loss.VICRegLoss(*weights)(*torch.tensor(Z)), in float64
-        ((25.0, 25.0, 1.0), 33.95417664028952),
-        ((3.0, 5.0, 7.0), 6.929993866426495),
+    "z, expected", [(Z, 4.888903200161373), (WIDE, 8.63821171124074)]
+)
+def test_barlow_twins_is_that_of_lightly(z, expected):
+    """lightly.loss.BarlowTwinsLoss(0.0051)(*torch.tensor(z)), in float64."""
+    ours = redundancy.barlow_twins(*z, 0.0051)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "z, weights, expected",
+    [  # lightly.loss.VICRegLoss(*weights)(*torch.tensor(z)), in float64
+        (Z, (25.0, 25.0, 1.0), 33.95417664028952),
+        (Z, (3.0, 5.0, 7.0), 6.929993866426495),
+        (WIDE, (25.0, 25.0, 1.0), 33.906711817005586),
+        (WIDE, (3.0, 5.0, 7.0), 9.492804491852354),
     ],
 )
-def test_vicreg_is_that_of_lightly(weights, expected):
-    np.testing.assert_allclose(redundancy.vicreg(*Z, *weights), expected, rtol=1e-5)
+def test_vicreg_is_that_of_lightly(z, weights, expected):
+    np.testing.assert_allclose(redundancy.vicreg(*z, *weights), expected, rtol=1e-5)
 
 
 def test_columns_that_say_one_thing_each_cost_nothing():
@@ -48,17 +54,18 @@ LOSSES = {
 }
 
 
+@pytest.mark.parametrize("numbers", [Z, WIDE], ids=["rows", "columns"])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_gradients_are_those_of_finite_differences(loss):
-    z = tf.constant(Z)
+def test_gradients_are_those_of_finite_differences(loss, numbers):
+    z = tf.constant(numbers)
     with tf.GradientTape() as tape:
         tape.watch(z)
         value = loss(z[0], z[1])
-    expected = np.zeros_like(Z)
-    for place in np.ndindex(Z.shape):
+    expected = np.zeros_like(numbers)
+    for place in np.ndindex(numbers.shape):
         ends = []
         for step in (1e-6, -1e-6):
-            moved = Z.copy()
+            moved = numbers.copy()
             moved[place] += step
             ends.append(float(loss(*tf.constant(moved))))
         expected[place] = (ends[0] - ends[1]) / 2e-6
