@@ -166,9 +166,10 @@ def _operations(action):
         space, spent = XSpace.FromString(trace.read_bytes()), collections.Counter()
     for plane in space.planes:
         for event in (event for line in plane.lines for event in line.events):
-            # Those of operations are called name:Kind, and #details# may follow.
+            # Those of operations are called name:Kind, and #details# may follow;
+            # oneDNN's are the same kinds behind _Mkl or _MklNative.
             name = plane.event_metadata[event.metadata_id].name.split("#")[0]
-            kind = re.fullmatch(r"[^:]+:(_?[A-Z]\w+)", name)
+            kind = re.fullmatch(r"[^:]+:(?:_Mkl(?:Native)?)?(_?[A-Z]\w+)", name)
             if kind:
                 spent[kind[1]] += event.duration_ps / 1e12
     return dict(spent.most_common(12))

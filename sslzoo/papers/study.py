@@ -116,7 +116,9 @@ def load(name):
     return importlib.import_module(f"sslzoo.papers.{name}").STUDY
 
 
-def run(study, out, workdirs, knobs=None, minutes=None, listener=None):
+def run(
+    study, out, workdirs, knobs=None, minutes=None, listener=None, after=lambda: None
+):
     """Trains and measures what is not in the file `out` yet.
 
     Args:
@@ -124,6 +126,7 @@ def run(study, out, workdirs, knobs=None, minutes=None, listener=None):
         knobs: for those of `study.knobs`, in place of the defaults.
         minutes: no cell is begun after so many; None: all are.
         listener: of the runs, see `runner.Listener`.
+        after: called when a row is in the file.
 
     Returns:
         What `read` gives.
@@ -160,6 +163,7 @@ def run(study, out, workdirs, knobs=None, minutes=None, listener=None):
             "versions": workdir.versions(),
         }
         _keep(out, found)
+        after()
         keras.utils.clear_session()
         gc.collect()
     return found

@@ -41,8 +41,5 @@ def run(args):
         watch.by(count),
     ):
         knobs = common.read_knobs(args.knobs)
-        try:
-            told = studies.run(found, out, args.workdir, knobs, args.minutes, bar)
-        finally:  # Also of a study that was interrupted.
-            page()
+        told = studies.run(found, out, args.workdir, knobs, args.minutes, bar, page)
     common.show(args, told, lambda told: print(studies.tables(found, told)))
