@@ -297,7 +297,7 @@ def test_what_a_task_costs_is_that_of_its_record(row):
         assert row[column] == shown(found[key], row[column])
     work = found["operations"] / found["operations_of_labels"]
     assert row["operations, over those of labels"] == shown(work, "0.00")
-    assert row["overhead"] == f"{100 * found['overhead']:.0f} %"
+    assert row["overhead"] == f"{round(100 * found['overhead'])} %"
     rates = found["seconds"] / found["seconds_of_labels"] / work
     assert rates - 1 == pytest.approx(found["overhead"], abs=1e-6)
     assert found["overhead"] <= 0.1
