@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 # TensorFlow takes the convolutions of oneDNN by itself on the newest processors alone:
-# on others small networks then train at a quarter of the speed. Read when it is imported.
+# on others small networks train at a quarter of the speed. Read when it is imported.
 if platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
