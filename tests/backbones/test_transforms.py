@@ -118,7 +118,7 @@ def rates(model, images, seed):
 def test_between_layers_rates_become_one(title):
     """In one round, for its noise: r' = target * prod sqrt(r / target).
 
-    But for rounding, by which a pool may choose another of two like values: 0.5 % seen.
+    But for rounding: with oneDNN one rate of seven was 0.5 % off, why is not known.
     """
     model, images = trained(title), photos(NETWORKS[title][2])
     before, spread = rates(model, images, seed=3)
