@@ -42,11 +42,12 @@ def finite(history):
     return losses and np.isfinite(losses).all()
 
 
-def test_gray_pictures_are_trained_on_and_counted(command, tmp_path):
+@pytest.mark.parametrize("name", [COLOR, SPLIT])
+def test_gray_pictures_are_trained_on_and_counted(command, tmp_path, name):
     """Six files of gray beside ten in colours, PNG and JPEG, of 8 or 24 bits."""
     spec = pictures(tmp_path / "in", 5 * ["png"], ["png", "jpg", "jpg"])
     run = tmp_path / "run"
-    code, _, err = command(*words(COLOR, run, spec, batch_size=16, epochs=2))
+    code, _, err = command(*words(name, run, spec, batch_size=16, epochs=2))
     assert code == 0, err
     assert [row["gray"] for row in Workdir(run).history()[1:]] == [6 / 16, 6 / 16]
     assert finite(Workdir(run).history()) and not Workdir(run).result()["bad_images"]

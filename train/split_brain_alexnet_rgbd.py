@@ -33,6 +33,7 @@ SMALL = dict(
 
 def recipe(
     data="rgbd:toyworld:train?count=4096&size=64",
+    count=0,
     row="RGB_HHA",
     width=0.25,
     hidden=512,
@@ -50,8 +51,13 @@ def recipe(
     jit=False,
     seed=0,
 ):
-    """`hidden`: channels of the two branches of row=HHA_Lab."""
+    """`count`: the first pictures alone; 0 is all.
+
+    `hidden`: channels of the two branches of row=HHA_Lab.
+    """
     source = sources.from_spec(data)
+    if count:
+        source = sources.Subset(source, range(count))
     example = split_brain.example(image_size, 0)
     steps = epochs * (source.count // batch_size)
     options = dict(form="single", geometry=geometry, width=width, momentum=momentum)

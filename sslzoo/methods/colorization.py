@@ -150,13 +150,13 @@ class Colorization(Method):
         with tf.GradientTape() as tape, dropped:
             loss = self.loss_of(batch["image"], seeds, training=True)
         self.minimize(tape, loss)
-        return self.report(loss=loss, gray=part_gray(batch["image"]))
+        return self.report(loss=loss, gray=colour_targets.part_gray(batch["image"]))
 
     def test_step(self, batch):
         """The loss on held-out images, at places that their counters decide."""
         batch = self.shown(batch)
         loss = self.loss_of(batch["image"], self.seeds(batch), training=False)
-        return self.report(loss=loss, gray=part_gray(batch["image"]))
+        return self.report(loss=loss, gray=colour_targets.part_gray(batch["image"]))
 
     def loss_of(self, images, seeds, training):
         places = self.places(seeds, images.shape[1:3])
@@ -285,14 +285,6 @@ def freeze_affine(backbone):
         if isinstance(layer, keras.layers.BatchNormalization):
             for variable in layer.trainable_variables:
                 variable.trainable = False
-
-
-def part_gray(images):
-    """The part of the images that have no colour anywhere."""
-    chroma = ops.max(images, axis=-1) - ops.min(images, axis=-1)
-    return ops.mean(
-        ops.cast(ops.max(chroma, axis=(1, 2)) < colour_targets.COLOURLESS, "float32")
-    )
 
 
 def _marginal(p, weight):

@@ -220,6 +220,13 @@ def matched(target, other, images, places):
     return dataclasses.replace(target, scale=target.scale * size(other) / size(target))
 
 
+def part_gray(images):
+    """The part of the images that have no colour anywhere."""
+    chroma = ops.max(images, axis=-1) - ops.min(images, axis=-1)
+    colourless = ops.max(chroma, axis=(1, 2)) < COLOURLESS
+    return ops.mean(ops.cast(colourless, "float32"))
+
+
 def at(values, places):
     """The values of some pixels, `[n, points, ...]` of `[n, h, w, ...]`."""
     return tf.gather_nd(values, places, batch_dims=1)

@@ -35,7 +35,7 @@ from sslzoo.errors import BadInput
 from sslzoo.heads import maps
 from sslzoo.losses.classification import cross_entropy
 from sslzoo.losses.regression import half_squares
-from sslzoo.methods import sheets
+from sslzoo.methods import colour_targets, sheets
 from sslzoo.methods.base import Method
 
 
@@ -193,7 +193,7 @@ class SplitBrain(Method):
         self.row = rows(ab, light, mix)[row]
         every = [answer for one in self.row.passes for answer in one.asked]
         right = [f"{answer.name}_right" for answer in every if answer.loss == "cl"]
-        self.meters = ("loss", *(answer.name for answer in every), *right)
+        self.meters = ("loss", "gray", *(answer.name for answer in every), *right)
         self.uses = ("hha",) if "HHA" in row else ()
         self.sees = "hha" if self.row.sees == "HHA" else "image"
         super().__init__(backbone, example, name="split_brain")
@@ -264,8 +264,12 @@ class SplitBrain(Method):
         return self.evaluated(self.backbone) if self.evaluated else self.backbone
 
     def guess(self, batch, training):
-        """The loss; and of each answer its own, and the part of all cells right."""
-        loss, told = 0.0, {}
+        """The loss; and what each answer adds to it, the part of its cells right.
+
+        "gray" is the part of pictures without colour: they are kept, their a and b
+        are 0 and so learned.
+        """
+        loss, told = 0.0, {"gray": colour_targets.part_gray(batch["image"])}
         for answer, said in self.answers(batch, training):
             value, right = self.score(answer, said, batch)
             loss += answer.weight * value

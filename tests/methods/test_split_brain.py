@@ -134,8 +134,8 @@ def test_classes_and_regression_can_be_mixed(ab, light, batch):
     method = make(ab=ab, light=light)
     names = [answer.name for answer, _ in method.answers(batch)]
     assert names == [f"ab_{ab}", f"L_{light}"]
-    assert make("L_ab", ab=ab).meters[1] == f"ab_{ab}"
-    assert make("ab_L", light=light).meters[1] == f"L_{light}"
+    assert make("L_ab", ab=ab).meters[2] == f"ab_{ab}"
+    assert make("ab_L", light=light).meters[2] == f"L_{light}"
 
 
 def test_an_untrained_network_takes_all_classes_for_equally_likely(batch):

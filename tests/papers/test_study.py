@@ -233,7 +233,8 @@ def test_every_study_has_cells_that_its_recipes_can_make(name):
         assert cell.knobs.keys() <= recipe.knobs_of(recipe.find(cell.recipe)).keys()
         assert cell.published.keys() <= {*found.columns}
     for claim in found.claims:
-        assert sum(sign for sign, *_ in claim.parts) == 0
+        # Of one part: its score is above zero where it is worth something.
+        assert sum(sign for sign, *_ in claim.parts) == 0 or len(claim.parts) == 1
         for _, cell, columns in claim.parts:
             assert found.cell(cell).seeds >= 3
             assert {*columns} <= {*found.columns}
