@@ -272,6 +272,38 @@ def test_what_a_step_without_maps_takes_is_that_of_its_record(row):
         assert found[f"part_of_plain_{what}"] <= float(row["wanted"])
 
 
+COLOURS = {  # Words of a row: the key of its record.
+    "to its bins": "milliseconds_per_image",
+    "of the step, for": "step_milliseconds_per_image",
+    "part of the step": "part_of_step",
+    "over the planes": "bins_over_ab",
+    "of all places": "dense_mebibytes",
+    "of 128 places": "sparse_mebibytes",
+    "part of it": "part_of_dense_mebibytes",
+}
+
+
+@pytest.mark.parametrize("row", rows("here", "## What colours cost"), ids=str)
+def test_what_colours_cost_is_that_of_its_record(row):
+    (name,) = re.findall(r"measured/([\w-]+)\.json", row["record"])
+    (key,) = (key for words, key in COLOURS.items() if words in row["what"])
+    figure, _, percents = row["here"].partition(" ")
+    found = COSTS[name][key] * (100 if percents else 1)
+    assert figure == shown(found, figure)
+    if row["wanted"] != "none":
+        assert found <= float(row["wanted"].removesuffix(" %"))
+
+
+def test_a_few_places_have_the_loss_of_all():
+    """Within two standard errors of the draws."""
+    found = COSTS["hypercolumns"]
+    dense, sparse = found["dense_loss"], found["sparse_loss"]
+    error = found["sparse_loss_error"]
+    assert abs(dense - sparse) < 2 * error
+    told = f"all places is {dense:.3f}, that of 128, over twenty draws, {sparse:.3f}"
+    assert f"{told} with a standard error of {error:.3f}" in PROSE
+
+
 def test_a_revnet_of_twice_the_units_keeps_no_more_maps():
     """Asked: within 10 %, where plain backprop about doubles."""
     once, twice = COSTS["memory"], COSTS["memory-doubled"]
