@@ -346,6 +346,8 @@ def test_features_of_the_folded_network_are_as_near_as_was_wanted():
     assert (found["backbone"], found["computed_in"]) == ("resnet50", "float32")
     assert found["difference"] <= 1e-4 and found["cosine"] > 0.9999
     assert f"Its features are {found['difference']:.1e} of the largest" in PROSE
+    told = float(re.search(r"their cosine is above (0\.9+)", PROSE)[1])
+    assert found["cosine_in_bfloat16"] > told >= 0.9999
 
 
 def test_each_ratio_is_shown():
