@@ -27,7 +27,8 @@ SMALLEST = {
     "startup": "turns=1",
     "verify": "turns=1",
 }
-LONG = ("memory", "hypercolumns", "verify")  # They start processes.
+# They start processes, or are run by the pages of docs/ too.
+LONG = ("memory", "hypercolumns", "verify", "color", "input")
 
 
 def each(what):

@@ -1,5 +1,6 @@
 """What every recipe owes, hence what every method owes."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -60,10 +61,12 @@ def test_two_replicas_do_the_work_of_one(path, two_replicas):
     Sums in another order may turn a ReLU, and so the gradients of one channel in many;
     a gradient that is twice as large, or of half the images, would move all.
     """
-    began = runner.untrained(small(path)).get_weights()
+    whole = small(path)
+    bare = dataclasses.replace(whole, probes={})
+    began = runner.untrained(bare).get_weights()
     weights = [
-        runner.pretrain(small(path), strategy=s).get_weights()
-        for s in (None, two_replicas)
+        runner.pretrain(plan, strategy=strategy).get_weights()
+        for plan, strategy in ((whole, None), (bare, two_replicas))
     ]
     # A rate may be so small that no weight goes far: what counts is how it goes.
     moved, apart = (

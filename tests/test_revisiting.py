@@ -57,7 +57,15 @@ def test_the_examples_of_patches_are_the_authors(monkeypatch):
         assert sides == {"patch": 64, "cell": 85, "stored": 292, "gray": 0.66}
 
 
-@pytest.mark.parametrize("task", ["rotation", "exemplar", "jigsaw", "relative_patch"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "rotation",
+        "jigsaw",
+        pytest.param("exemplar", marks=pytest.mark.slow),
+        pytest.param("relative_patch", marks=pytest.mark.slow),
+    ],
+)
 def test_a_small_run_is_measured_by_its_task_on_images_it_has_not_seen(task):
     """And nothing of the method moves thereby."""
     plan = small(task)

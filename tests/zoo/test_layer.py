@@ -152,8 +152,15 @@ BY_KERAS = "import keras, sslzoo"
 BY_TENSORFLOW = "import sslzoo\nimport tensorflow as tf\nkeras = tf.keras"
 
 
-@pytest.mark.parametrize("build", [functional, sequential])
-@pytest.mark.parametrize("trainable, imports", [(0, BY_KERAS), (1, BY_TENSORFLOW)])
+@pytest.mark.parametrize(
+    "build, trainable, imports",
+    [
+        (functional, 0, BY_KERAS),
+        (sequential, 1, BY_TENSORFLOW),
+        pytest.param(sequential, 0, BY_KERAS, marks=pytest.mark.slow),
+        pytest.param(functional, 1, BY_TENSORFLOW, marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_saved_inside_a_model_of_the_user(
     tiny, tmp_path, build, trainable, imports
 ):
