@@ -100,14 +100,27 @@ def test_drawn_within_layers_each_channel_has_mean_a_tenth_and_unit_deviation(ti
         np.testing.assert_allclose(z.std(axis=0), 1, atol=2e-3)
 
 
+def in_float64(model):
+    def exact(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    twin = keras.models.clone_model(model, clone_function=exact)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
 def rates(model, images, seed):
-    """r of each layer with the noise of a seed, and the spread of the top."""
+    """r of each layer with the noise of a seed, and the spread of the top.
+
+    In float64: where rounding turns one ReLU of the few, r is half a percent off.
+    """
+    model = in_float64(model)
     kernels = [w.value for w in model.weights if w.path.endswith("kernel")]
     with tf.GradientTape() as tape:
-        out = model(images)
+        out = model(images.astype("float64"))
         top = out["pooled"] if names_of(model) is VGG else out["fc7"]
     noise = np.random.default_rng(seed).normal(size=top.shape)
-    noise = tf.constant(noise, "float32")
+    noise = tf.constant(noise, top.dtype)
     slopes = tape.gradient(top, kernels, output_gradients=noise)
     r = [float(tf.norm(g) / tf.norm(k)) for g, k in zip(slopes, kernels)]
     spread = np.asarray(top, "float64").reshape(-1, top.shape[-1]).std(axis=0).mean()
@@ -116,17 +129,14 @@ def rates(model, images, seed):
 
 @pytest.mark.parametrize("title", sorted({*NETWORKS} - {"release", "original"}))
 def test_between_layers_rates_become_one(title):
-    """In one round, for its noise: r' = target * prod sqrt(r / target).
-
-    But for rounding: with oneDNN one rate of seven was 0.5 % off, why is not known.
-    """
+    """In one round, for its noise: r' = target * prod sqrt(r / target)."""
     model, images = trained(title), photos(NETWORKS[title][2])
     before, spread = rates(model, images, seed=3)
     twin = between_layers(model, images, rounds=1, classes=0, seed=3)
     after, _ = rates(twin, images, seed=3)
     assert before.max() / before.min() > 10 and len(before) == len(names_of(model))
     expected = np.exp(np.log(before).mean()) * spread ** (1 / len(before) - 0.5)
-    np.testing.assert_allclose(after, expected, rtol=1e-2)
+    np.testing.assert_allclose(after, expected, rtol=1e-5)
 
 
 @EVERY
