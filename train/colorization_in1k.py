@@ -3,6 +3,11 @@
     sslzoo train colorization_in1k --workdir runs/vgg
     sslzoo train colorization_in1k backbone=alexnet --workdir runs/alexnet
 
+backbone=resnet101slim target=bins hypercolumn=false points=0 margin=0 hidden=0 is the
+head of Zhang et al. on the multi-task paper's trunk: a linear layer says of each cell
+of a map of stride 8 which of 313 colours its pixel has; rebalance=true gray_below=5
+weigh them as theirs.
+
 The data is TFDS' imagenet2012 and the 2.4 million pictures of Places205, which are
 downloaded by hand; gray ones stay. Batches of 8, SGD of momentum 0.9, decay 5e-4 on
 kernels alone. Images are scaled to 352 to 600 pixels and cut to 352; 128 places of each
@@ -19,13 +24,20 @@ Not run to the end by us.
 """
 
 from sslzoo import backbones
+from sslzoo.backbones import cut
 from sslzoo.data import pipeline, sources
-from sslzoo.errors import UnknownName, nearest
+from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.methods import colorization, colour_targets
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Recipe, probes
 
-FORMS = {"vgg16": {}, "alexnet": {"form": "larsson", "norm": "bn"}}
+FORMS = {
+    "vgg16": {},
+    "alexnet": {"form": "larsson", "norm": "bn"},
+    # Not Larsson's: the multi-task paper's trunk, with scales and shifts that learn.
+    "resnet101slim": {"output_stride": 8, "pixels": "l"},
+}
+LAST = {"vgg16": {"fc7": 32}, "alexnet": {"fc7": 32}, "resnet101slim": {"block3": 8}}
 SMALL = dict(
     data="synthetic:8",
     backbone="alexnet",  # The 16 taps of VGG-16 are long to trace.
@@ -60,6 +72,7 @@ def recipe(
     hidden=1024,
     scale=0.0,
     rebalance=False,
+    gray_below=0.0,
     precision="float32",
     labelled="",
     unseen="",
@@ -68,17 +81,27 @@ def recipe(
 ):
     """`largest`: scale of the image to begin with, in sizes of what is shown.
 
-    `target`: histograms, regression or bins. `hypercolumn`: false asks fc7 alone.
+    `target`: histograms, regression of a and b, regression_lab of L too, or bins.
+    `hypercolumn`: false asks the last map alone, fc7; the ResNet has no hypercolumn.
 
-    `points` 0 asks all places, `spacing` apart: with target=bins and 8 that is the head
-    of Zhang et al. `rebalance`: by how often each bin is found in 64 of them.
+    `points` 0 asks all places, `spacing` apart. `rebalance`: bins, by how often each is
+    found in 64 of the images. `gray_below`: of bins, pictures whose a and b are nowhere
+    beyond it count nothing; 5 in the code of Zhang et al.
     """
     if backbone not in FORMS:
         raise UnknownName(
             f"backbone={backbone}.{nearest(backbone, FORMS)} There are: "
             f"{', '.join(FORMS)}; and `colorization_r152_in1k` has a ResNet."
         )
-    form = dict(width=width, dropout=dropout, **FORMS[backbone])
+    form = dict(width=width, **FORMS[backbone])
+    ours = backbone != "resnet101slim"
+    if ours:
+        form["dropout"] = dropout
+    elif hypercolumn:
+        raise BadInput(
+            f"backbone={backbone} hypercolumn=true: block3 alone is asked of it. Say "
+            "hypercolumn=false."
+        )
     source = sources.from_spec(data)
     steps = epochs * source.count // batch_size
     example = colorization.example(
@@ -86,20 +109,26 @@ def recipe(
     )
     stream = pipeline.Stream(source, example, batch_size)
 
+    def network():
+        net = backbones.build(backbone, **form)
+        return net if ours else cut.cut_behind(net, "block3")
+
     def images():
         return pipeline.first(stream, 64, seed)["image"]
 
     return Recipe(
         streams=stream,
         method=lambda: colorization.Colorization(
-            backbones.build(backbone, **form),
+            network(),
             example,
-            colorization.HYPERCOLUMNS[backbone] if hypercolumn else {"fc7": 32},
-            colour_targets.named(target, images, scale, rebalance),
+            colorization.HYPERCOLUMNS[backbone] if hypercolumn else LAST[backbone],
+            colour_targets.named(target, images, scale, rebalance, gray_below),
             points,
             margin,
             spacing,
             hidden=hidden,
+            affine=not ours,
+            absorb=ours,
         ),
         optimizer=lambda: sgd.SGD(
             schedules.drops(rate, drops, steps), decay=decay, rates={"*bias": biases}

@@ -57,7 +57,7 @@ def recipe(
 ):
     """`largest`: scale of the image to begin with, in sizes of what is shown.
 
-    `target`: histograms, regression or bins.
+    `target`: histograms, regression of a and b, regression_lab of L too, or bins.
 
     `points` 0 asks all places, `spacing` apart. `rebalance`: by how often each bin is
     found in 64 of the images.

@@ -41,19 +41,21 @@ def recipe(
     image_size=49,
     batch_size=64,
     epochs=20,
-    rate=3e-4,
+    rate=1e-3,
     decay=1e-3,
     epsilon=1e-8,
     momentum=0.95,
     stride=16,
-    unit=1.0,
+    unit=0.0,
     precision="float32",
     jit=False,
     seed=0,
 ):
     """`count`: the first pictures alone; 0 is all.
 
-    `hidden`: channels of the two branches of row=HHA_Lab.
+    `hidden`: channels of the two branches of row=HHA_Lab. `unit`: of the numbers that
+    regression is of; 0 is 1 of L, which the weight 200 of ab fits, and 50 of HHA, whose
+    numbers go to 255: a last layer that begins at zero then comes there in a short run.
     """
     source = sources.from_spec(data)
     if count:
@@ -66,8 +68,16 @@ def recipe(
         net, top = backbones.build("alexnet", pixels="centred", **options), "fc7"
         if row == "HHA_Lab":  # It branches behind pool5.
             net, top = cut.cut_behind(net, "pool5"), "pool5"
-        settings = dict(row=row, top=top, stride=stride, unit=unit, hidden=hidden)
-        return split_brain.SplitBrain(net, example, **settings)
+        return split_brain.SplitBrain(
+            net,
+            example,
+            row=row,
+            top=top,
+            stride=stride,
+            unit=unit or (1.0 if row == "HHA_Lab" else 50.0),
+            hidden=hidden,
+            momentum=momentum,
+        )
 
     return Recipe(
         streams=Stream(source, example, batch_size),

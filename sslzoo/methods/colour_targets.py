@@ -127,12 +127,15 @@ class Bins(Target):
         prior: how often each of the 313 is found, to rebalance by: see `ab_prior`.
             None rebalances nothing.
         uniform: the share of equal parts in that, the papers' lambda, or gamma.
+        gray_below: an image whose a and b are nowhere beyond it, at the places that are
+            asked, counts nothing; 5 in the code of Zhang et al. 0: all count.
     """
 
     nearest: int = 10
     sigma: float = 5.0
     prior: tuple | None = None
     uniform: float = 0.5
+    gray_below: float = 0.0
     scale: float = 1.0  # of the loss
 
     @property
@@ -142,6 +145,9 @@ class Bins(Target):
     def loss(self, outputs, images, places):
         ab = color.rgb_to_lab(at(images, places))[..., 1:]
         bins, weights = color.soft_ab_bins(ab, self.nearest, self.sigma)
+        if self.gray_below:
+            far = ops.max(ops.abs(ab), axis=(1, 2), keepdims=True) > self.gray_below
+            weights *= ops.cast(far, weights.dtype)
         counts = None
         if self.prior is not None:
             prior = tf.constant(self.prior, tf.float32)
@@ -156,7 +162,7 @@ class Bins(Target):
         return {"ab": ops.softmax(outputs)}
 
 
-def named(kind, images, scale=0.0, rebalance=False):
+def named(kind, images, scale=0.0, rebalance=False, gray_below=0.0):
     """The target that a recipe names: "histograms", "regression" or "bins".
 
     Args:
@@ -164,11 +170,16 @@ def named(kind, images, scale=0.0, rebalance=False):
         scale: of its loss; 0 makes the steps as large as those of histograms at first,
             see `matched`.
         rebalance: bins by how often they are found in these images.
+        gray_below: see `Bins`.
     """
     layers.known(kind, TARGETS, "target")
     if rebalance and kind != "bins":
         raise BadInput(f"rebalance=true of target={kind}: bins alone are rebalanced.")
+    if gray_below and kind != "bins":
+        raise BadInput(f"gray_below={gray_below} of target={kind}: it is of bins.")
     target = TARGETS[kind](scale=scale or 1.0)
+    if gray_below:
+        target = dataclasses.replace(target, gray_below=gray_below)
     if kind == "histograms" or (scale and not rebalance):
         return target
     images = images()

@@ -142,6 +142,7 @@ class SplitBrain(Method):
         literal: whether equation 4's output is held to 0 in the channels that were
             shown, as its formula read to the letter has it.
         hidden: channels of a branch's layers.
+        momentum: of what their batch normalisation averages; less in short runs.
         evaluated: (backbone) -> the model that is exported, as `alexnet.Evaluated`;
             None: the backbone.
     """
@@ -184,6 +185,7 @@ class SplitBrain(Method):
         keep_scale=True,
         literal=False,
         hidden=512,
+        momentum=0.999,
         evaluated=None,
     ):
         layers.known(row, ROWS, "row")
@@ -209,7 +211,8 @@ class SplitBrain(Method):
             self.heads = {"all": maps.answers(channels, 3, "Lab")}
         else:
             self.heads = {
-                answer.name: self.head(answer, channels, hidden) for answer in every
+                answer.name: self.head(answer, channels, hidden, momentum)
+                for answer in every
             }
 
     def behind_colours(self, top):
@@ -241,12 +244,12 @@ class SplitBrain(Method):
                 "half=NAME; sslzoo.backbones.split.joined makes one of two networks."
             )
 
-    def head(self, answer, channels, hidden):
-        bins = BINS if answer.loss == "cl" else OUTPUTS
+    def head(self, answer, channels, hidden, momentum):
+        outputs = (BINS if answer.loss == "cl" else OUTPUTS)[answer.target]
         if self.row.sees == "HHA":
-            return maps.branch(channels, bins[answer.target], answer.name, hidden)
+            return maps.branch(channels, outputs, answer.name, hidden, momentum)
         channels = channels if answer.of == "all" else channels // 2
-        return maps.answers(channels, bins[answer.target], answer.name)
+        return maps.answers(channels, outputs, answer.name)
 
     def train_step(self, batch):
         batch = self.shown(batch)
@@ -353,12 +356,17 @@ class SplitBrain(Method):
             return {"first": "L", "rest": "ab"}[answer.of]
         return self.row.sees
 
-    def told(self, answer, said):
-        """The numbers an answer stands for: L, a, b, or 0 to 255 of HHA."""
+    def told(self, answer, said, temperature=0.38):
+        """The numbers an answer stands for: L, a, b, or 0 to 255 of HHA.
+
+        Of classes their annealed mean; at temperature 1 the mean itself, which has the
+        least squared error.
+        """
         if answer.loss == "cl":
             if answer.target == "ab":
-                return np.asarray(color.annealed_mean(said))
-            return np.asarray(color.annealed_mean(said, color.L_BINS))[..., None]
+                return np.asarray(color.annealed_mean(said, temperature=temperature))
+            light = color.annealed_mean(said, color.L_BINS, temperature)
+            return np.asarray(light)[..., None]
         said = ops.convert_to_numpy(said) * self.unit
         if answer.target == "HHA":
             return said + np.array(HHA_MEAN, "float32")

@@ -117,16 +117,25 @@ def load(name):
 
 
 def run(
-    study, out, workdirs, knobs=None, minutes=None, listener=None, after=lambda: None
+    study,
+    out,
+    workdirs,
+    knobs=None,
+    minutes=None,
+    listener=None,
+    after=lambda: None,
+    rows=(),
 ):
     """Trains and measures what is not in the file `out` yet.
 
     Args:
         workdirs: a folder, for the runs.
-        knobs: for those of `study.knobs`, in place of the defaults.
+        knobs: for those of `study.knobs`, in place of the defaults. One file is of one
+            setting of these.
         minutes: no cell is begun after so many; None: all are.
         listener: of the runs, see `runner.Listener`.
         after: called when a row is in the file.
+        rows: names of cells, which alone are made; without, all.
 
     Returns:
         What `read` gives.
@@ -137,13 +146,23 @@ def run(
                 f"The study {study.name} has no knob {knob!r}."
                 f"{nearest(knob, study.knobs)} It has: {', '.join(study.knobs)}."
             )
+    known = [cell.name for cell in study.cells]
+    for name in rows:
+        if name not in known:
+            raise UnknownName(
+                f"The study {study.name} has no row {name!r}.{nearest(name, known)} "
+                f"It has: {'; '.join(known)}."
+            )
     common = {**study.knobs, **(knobs or {})}
     listener, start = listener or runner.Listener(), time.monotonic()
     found = read(out)
-    turns = range(max(cell.seeds for cell in study.cells))
-    wanted = [(c, seed) for seed in turns for c in study.cells if seed < c.seeds]
+    cells = [cell for cell in study.cells if not rows or cell.name in rows]
+    turns = range(max(cell.seeds for cell in cells))
+    wanted = [(c, seed) for seed in turns for c in cells if seed < c.seeds]
     asked = [(cell, seed, _asked(cell, seed, common)) for cell, seed in wanted]
+    _check_one_setting(study, found, asked, out)
     left = [todo for todo in asked if not _is_there(found, *todo)]
+    _check_images(left)
     for done, (cell, seed, what) in enumerate(left):
         if done:
             listener.said(_how_long(found, asked, len(left) - done))
@@ -152,12 +171,13 @@ def run(
             break
         place = len(asked) - len(left) + done + 1
         listener.said(f"{place} of {len(asked)}: {cell.name}, seed {seed}")
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         scores = _scores(study, cell, seed, what, workdirs, listener)
         found.setdefault(cell.name, {})[str(seed)] = {
             **what,
             "scores": scores,
-            "seconds": round(time.monotonic() - began),
+            "seconds": round(time.monotonic() - began),  # Of the last sitting alone.
+            "processor_seconds": round(time.process_time() - used),
             "date": datetime.date.today().isoformat(),
             "machine": workdir.machine(),
             "versions": workdir.versions(),
@@ -206,6 +226,31 @@ def _is_there(found, cell, seed, what):
     return kept is not None and all(kept.get(key) == what[key] for key in what)
 
 
+def _check_one_setting(study, found, asked, out):
+    """Raises where the file has rows of other knobs of the study: no table of both."""
+    for cell, seed, what in asked:
+        kept = found.get(cell.name, {}).get(str(seed), {"knobs": {}})["knobs"]
+        for knob in study.knobs:
+            one, other = (knobs.get(knob) for knobs in (kept, what["knobs"]))
+            if None not in (one, other) and one != other:
+                raise BadInput(
+                    f"{out} has {cell.name!r} with {knob}={one}, and you ask for "
+                    f"{knob}={other}. Say {knob}={one}, or give another file: "
+                    "--out FILE.json."
+                )
+
+
+def _check_images(left):
+    """Raises at once where images of a row are not there, not after hours."""
+    plans = {}
+    for cell, _, what in left:
+        knobs = what["knobs"]
+        images = [v for v in knobs.values() if isinstance(v, str) and ":" in v]
+        plans.setdefault((cell.recipe, *images, knobs.get("count")), knobs)
+    for (name, *_), knobs in plans.items():
+        recipe.load(name, **knobs)
+
+
 def _how_long(found, asked, left):
     """What is left, if it takes as long as that which is there."""
     there = [
@@ -247,8 +292,12 @@ def scores(found, cell, column):
 
 def verdict(claim, found):
     """{"difference": interval or None, "says": "holds", ...} of a claim."""
-    of = [found.get(name, {}) for _, name, _ in claim.parts]
-    seeds = sorted(set.intersection(*map(set, of)), key=int)
+    of = [
+        {*scores(found, name, column)}
+        for _, name, columns in claim.parts
+        for column in columns
+    ]
+    seeds = sorted(set.intersection(*of), key=int)
     if not seeds:
         return {"difference": None, "says": "not measured yet"}
     apart = statistics.interval(

@@ -28,6 +28,11 @@ def arguments(verb):
         help="a block whose features knn and linear are given, such as block3",
     )
     verb.add_argument("--epochs", type=int, help="of finetune, at most (100)")
+    verb.add_argument(
+        "--rgb",
+        action="store_true",
+        help="finetune networks of gray on colours, their first layer made one of RGB",
+    )
     verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
     verb.add_argument("--size", type=int, help="side of the images (the recipe's)")
@@ -37,6 +42,7 @@ def arguments(verb):
 
 def run(args):
     from sslzoo import recipe, runner, watch, workdir
+    from sslzoo.backbones import channels
     from sslzoo.data import sources
     from sslzoo.evaluation import blocks, ladder, pretext, tuned_layers
     from sslzoo.show import progress
@@ -44,8 +50,10 @@ def run(args):
     if args.size and not args.data:
         raise BadInput("--size is of the images of --data: name these too.")
     asked = args.protocol or ladder.PROTOCOLS
-    if "finetune" not in asked and (args.depths or args.epochs):
-        raise BadInput("--depths and --epochs are of --protocol finetune: ask for it.")
+    if "finetune" not in asked and (args.depths or args.epochs or args.rgb):
+        raise BadInput(
+            "--depths, --epochs and --rgb are of --protocol finetune: ask for it."
+        )
     if args.endpoint and not {*asked} <= {*ladder.PROTOCOLS}:
         raise BadInput("--endpoint is of --protocol knn and linear: ask for these.")
     if args.epochs is not None and args.epochs < 1:
@@ -87,7 +95,10 @@ def run(args):
     if "finetune" in asked:
         depths = (args.depths or "none,all").split(",")
         epochs = args.epochs or 100
-        more.append(tuned_layers.compare(runs, probes, depths, epochs, say))
+        tuned = (
+            [[p, *map(channels.to_rgb, of)] for p, *of in runs] if args.rgb else runs
+        )
+        more.append(tuned_layers.compare(tuned, probes, depths, epochs, say))
     if "pretext" in asked:
         more.append(pretext.compare(tasks, probes, say))
     for found in more:

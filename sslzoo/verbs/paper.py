@@ -16,6 +16,12 @@ def arguments(verb):
     verb.add_argument("--out", metavar="FILE", help="(docs/studies/STUDY.json)")
     verb.add_argument("--page", metavar="FILE.md", help="whose tables are made anew")
     verb.add_argument(
+        "--row",
+        action="append",
+        metavar="NAME",
+        help="this row alone; may be given more than once",
+    )
+    verb.add_argument(
         "--minutes", type=float, metavar="M", help="begin no row after so many"
     )
 
@@ -41,5 +47,8 @@ def run(args):
         watch.by(count),
     ):
         knobs = common.read_knobs(args.knobs)
-        told = studies.run(found, out, args.workdir, knobs, args.minutes, bar, page)
+        told = studies.run(
+            *(found, out, args.workdir, knobs, args.minutes, bar, page),
+            rows=args.row or (),
+        )
     common.show(args, told, lambda told: print(studies.tables(found, told)))

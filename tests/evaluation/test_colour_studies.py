@@ -219,7 +219,9 @@ def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
 
 
 @pytest.mark.slow
-def test_the_commands_make_table_6_figure_3_and_figure_4(command, tmp_path):
+def test_the_commands_make_table_6_figure_3_and_figure_4(
+    command, tmp_path, monkeypatch
+):
     """Probes at half an epoch; layers fine-tuned, and how far that moved them."""
     name, run = "colorization_alexnet_cifar10", tmp_path / "run"
     small = recipe.module(recipe.find(name)).SMALL
@@ -253,3 +255,16 @@ def test_the_commands_make_table_6_figure_3_and_figure_4(command, tmp_path):
     assert code == 1 and "Did you mean 'fc6'" in err
     code, _, err = command("evaluate", run, "--depths", "all")
     assert code == 1 and "of --protocol finetune" in err
+
+    seen = []
+
+    def compare(runs, *_):
+        seen.extend(network for _, *both in runs for network in both)
+        return {}
+
+    monkeypatch.setattr(tuned_layers, "compare", compare)
+    for more in ([], ["--rgb"]):
+        code, _, err = command(*words, *more)
+        assert code == 0, err
+    kernels = [network.get_layer("conv1").kernel.shape[2] for network in seen]
+    assert kernels == [1, 1, 3, 3]

@@ -352,3 +352,24 @@ def test_half_precision_keeps_its_loss_and_places_in_full():
     assert float(logs["loss"]) == pytest.approx(float(full["loss"]), rel=0.02)
     assert method.answers(batch()["image"], None).dtype == tf.float32
     assert {w.dtype for w in method.trainable_variables} == {"float32"}
+
+
+def test_a_recipe_has_the_head_of_zhang_on_the_multi_task_papers_trunk():
+    """313 numbers of each 8th pixel, a linear layer of block3; its scales learn."""
+    small = recipe.module(recipe.find("colorization_in1k")).SMALL
+    shape = dict(backbone="resnet101slim", width=1 / 32, image_size=32, batch_size=2)
+    asked = dict(target="bins", points=0, margin=0, hidden=0, rebalance=True)
+    asked |= dict(hypercolumn=False, gray_below=5.0, data="synthetic:2")
+    plan = recipe.load("colorization_in1k", **{**small, **shape, **asked})
+    method = runner.pretrain(plan)
+    kernel, bias = method.head.get_weights()
+    images = batch(2)["image"]
+    features = method.backbone(images, training=False)["block3"]
+    assert features.shape == (2, 4, 4, 32) and method.target.gray_below == 5
+    found = method.answers(images, None)
+    wanted = np.reshape(features, (2, 16, -1)) @ kernel + bias
+    assert found.shape == (2, 16, 313)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    assert any("gamma" in w.path for w in method.trainable_weights)
+    with pytest.raises(BadInput, match="Say hypercolumn=false"):
+        recipe.load("colorization_in1k", **{**small, **shape}).method()

@@ -75,6 +75,21 @@ def test_rebalancing_weighs_by_the_nearest_bin():
     np.testing.assert_allclose(loss, np.log(313) * counts[nearest].mean(), rtol=1e-4)
 
 
+def test_a_picture_that_is_nearly_gray_may_count_nothing():
+    """One of two, whose a and b are within 5: half the loss, and no gradient of it."""
+    x = images()
+    x[1] = 0.5 + 0.01 * (x[1] - 0.5)
+    far = np.abs(skimage.color.rgb2lab(x.astype("float64"))[..., 1:]).max((1, 2, 3))
+    assert far[0] > 5 > far[1] > 0
+    said = tf.zeros((2, 2, 313))
+    with tf.GradientTape() as tape:
+        tape.watch(said)
+        loss = Bins(gray_below=5.0).loss(said, x, places())
+    np.testing.assert_allclose(loss, np.log(313) / 2, rtol=1e-5)
+    slopes = tape.gradient(loss, said).numpy()
+    assert slopes[0].any() and not slopes[1].any()
+
+
 def test_the_prior_is_how_often_bins_are_found():
     """Of hard bins a count; and the same sum of soft ones."""
     x = images()
@@ -171,6 +186,9 @@ def test_a_recipe_names_its_target():
     scaled = colour_targets.named("regression", some)
     assert scaled.scale not in (0, 1)
     assert len(colour_targets.named("bins", some, 1.0, rebalance=True).prior) == 313
+    assert colour_targets.named("bins", never, 2.0, gray_below=5.0).gray_below == 5
+    with pytest.raises(BadInput, match="it is of bins"):
+        colour_targets.named("histograms", never, gray_below=5.0)
     with pytest.raises(UnknownName, match="Did you mean 'histograms'"):
         colour_targets.named("histogram", some)
     with pytest.raises(BadInput, match="bins alone"):

@@ -6,6 +6,7 @@ import skimage.color
 import sklearn.metrics
 
 from sslzoo import recipe, runner
+from sslzoo.errors import BadInput
 from sslzoo.methods import split_brain
 from sslzoo.papers import depth
 
@@ -79,3 +80,23 @@ def test_a_network_of_scenes_is_asked_for_classes_and_depth(monkeypatch):
     told = depth.measure(runner.untrained(made), made, seed=0)
     assert {*told} == {*depth.colour.LAYERS, "R² HHA"}
     assert told["R² HHA"] < 0  # The mean of rooms is far from that of scenes.
+
+
+def test_a_file_without_frames_to_ask_for_is_refused():
+    made = plan("RGB_HHA")
+    made.streams.source.indices = np.arange(ALL)
+    made.streams.source.count = ALL
+    with pytest.raises(BadInput, match="none is left to ask for"):
+        depth.measure(runner.untrained(made), made, seed=0)
+
+
+def test_branches_average_as_the_trunk_does():
+    """Else a short run is measured by the averages that they began with."""
+    made = plan("HHA_Lab").method()
+    norms = [
+        layer
+        for head in made.heads.values()
+        for layer in head.layers
+        if "bn" in layer.name
+    ]
+    assert [norm.momentum for norm in norms] == 4 * [0.95]

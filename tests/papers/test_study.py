@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sslzoo import recipe, runner
-from sslzoo.errors import BadInput, Interrupted, UnknownName
+from sslzoo.errors import BadInput, Interrupted, MissingFile, UnknownName
 from sslzoo.papers import colour, study
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
@@ -95,7 +95,7 @@ def test_how_long_it_will_take_is_told_by_what_is_there(whole, tmp_path, monkeyp
         seeds["0"] = {**seeds["0"], "seconds": seconds}
     (tmp_path / "toy.json").write_text(json.dumps(known))
     heard, times = Heard(), iter([0, 0, 100, 100, 200])
-    clock = types.SimpleNamespace(monotonic=lambda: next(times))
+    clock = types.SimpleNamespace(monotonic=lambda: next(times), process_time=lambda: 0)
     monkeypatch.setattr(study, "time", clock)
     study.run(made(), tmp_path / "toy.json", tmp_path, listener=heard)
     assert [w for w in heard.words if w.startswith("About")] == [
@@ -121,6 +121,38 @@ def test_only_what_was_asked_otherwise_is_made_anew(whole, tmp_path):
     assert [w for w in heard.words if ", seed " in w] == ["4 of 4: slow, seed 0"]
     assert again["fast"] == found["fast"]
     assert again["slow"]["0"]["knobs"]["rate"] == 0.002
+
+
+def test_rows_that_are_named_are_made_alone(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(colour, "STUDY", made(claims=()))
+    out = tmp_path / "toy.json"
+    words = ["paper", "colour", "--workdir", tmp_path, "--out", out]
+    code, _, err = command(*words, "--row", "none", "--row", "fast")
+    assert code == 0, err
+    assert {name: [*seeds] for name, seeds in study.read(out).items()} == {
+        "fast": ["0", "1"],
+        "none": ["0"],
+    }
+    code, _, err = command(*words, "--row", "fsat")
+    assert code == 1 and "no row 'fsat'. Did you mean 'fast'?" in err
+
+
+def test_one_file_is_of_one_setting(whole, tmp_path):
+    """Three times the epochs, say: no table may have rows of both."""
+    folder, found, _ = whole
+    out = tmp_path / "toy.json"
+    out.write_text((folder / "toy.json").read_text())
+    with pytest.raises(BadInput, match="with base_tau=0.95, and you ask for base_ta"):
+        study.run(made(), out, tmp_path, {"base_tau": "0.5"})
+    assert study.read(out) == found
+
+
+def test_images_that_are_missing_are_told_before_hours_of_other_rows(tmp_path):
+    slow, *_, none = cells()
+    last = dataclasses.replace(none, name="last", knobs={**TINY, "test": "npz:no#x"})
+    with pytest.raises(MissingFile, match="no"):
+        study.run(made(cells=(slow, last), claims=()), tmp_path / "x.json", tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_after_its_minutes_no_cell_is_begun(tmp_path):
@@ -174,6 +206,12 @@ def kept(**scores):
 def test_a_claim_is_decided_by_the_interval_of_the_paired_difference(fast, says):
     (claim,) = made().claims
     assert study.verdict(claim, kept(slow=[0.2, 0.22, 0.22], fast=fast))["says"] == says
+
+
+def test_a_claim_of_a_score_that_no_row_has_is_not_measured():
+    claim = study.Claim("it is told", ((1, "fast", ("other",)),))
+    told = study.verdict(claim, kept(fast=[0.4, 0.6]))
+    assert told == {"difference": None, "says": "not measured yet"}
 
 
 def test_a_claim_of_what_is_not_there_is_not_measured():
