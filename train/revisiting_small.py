@@ -15,11 +15,11 @@ used by the probes alone, and by task=labels, which the others are measured agai
 """
 
 from sslzoo.augment import ablations
-from sslzoo.backbones import revisiting
+from sslzoo.backbones import layers, revisiting
 from sslzoo.data import labels as label_spaces
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
-from sslzoo.errors import BadInput, UnknownName, nearest
+from sslzoo.errors import BadInput
 from sslzoo.methods import (
     byol,
     exemplar,
@@ -65,7 +65,12 @@ def recipe(
     image_size=32,
     smallest_crop=0.3,
     gray=0.66,
+    gray_each=False,
+    colours="gray",
     copies=4,
+    margin=0.5,
+    normalize="none",
+    orders=100,
     subset=8,
     blur=0.0,
     base_tau=0.95,
@@ -77,6 +82,7 @@ def recipe(
     batch_size=64,
     epochs=35,
     rate=0.05,
+    schedule="drops",
     decay=1e-4,
     precision="float32",
     cache=True,
@@ -88,17 +94,20 @@ def recipe(
 
     `representation`: the size of the features, where not by the width. `residual` false
     leaves a ResNet's shortcuts out. `units`: of each of the four blocks of a ResNet or
-    RevNet, 0 is as in 50 layers. `gray`: of copies and patches. `subset`: orders of
-    a puzzle in a step. `momentum`: of the norm of what answers puzzles: so few steps
-    want less than the paper's 0.997. `blur`: of SimCLR's and BYOL's views, as a part of
-    how often they are blurred. `changes`: of RandAugment, with task=labels. `pixels`:
-    "gray" and the like, of the network's first layer; "" leaves it as its task has it.
+    RevNet, 0 is as in 50 layers. `gray`: of copies and patches; `gray_each` draws it
+    for each patch. `colours`: of the pairs of relative_patch, "gray" or "dropped".
+    `margin`, `normalize`: of exemplar. `orders`: of a puzzle; `subset`: of these in a
+    step. `momentum`: of the norm of what answers puzzles: so few steps want less than
+    the paper's 0.997. `blur`: of SimCLR's and BYOL's views, as a part of how often they
+    are blurred. `changes`: of RandAugment, with task=labels. `pixels`: "gray" and the
+    like, of the network's first layer; "" leaves it as its task has it, which of
+    patches brings each to mean 0 and deviation 1. `schedule`: the paper's "drops", to a
+    tenth after 15 and 25 of 35 parts, or a "cosine", which wastes less of a short run.
     """
-    if task not in TASKS:
-        raise UnknownName(
-            f"task={task!r}.{nearest(task, TASKS)} There are: {', '.join(TASKS)}."
-        )
-    source = label_spaces.first(sources.from_spec(data, cache), count)
+    layers.known(task, TASKS, "task")
+    source = label_spaces.first(sources.from_spec(data), count)
+    if cache:  # Of the first alone.
+        source = sources.cached(source)
     held_out = sources.from_spec(test, cache)
     known = label_spaces.per_class(source, labelled, seed)
     area, patch = (smallest_crop, 1.0), image_size // 3
@@ -113,8 +122,10 @@ def recipe(
     examples = {
         "rotation": lambda: rotation.example(image_size, area),
         "exemplar": lambda: exemplar.example(image_size, copies, gray, area=area),
-        "jigsaw": lambda: jigsaw.example(patch, cell, gray),
-        "relative_patch": lambda: relative_patch.example(patch, cell, gray),
+        "jigsaw": lambda: jigsaw.example(patch, cell, gray, gray_each),
+        "relative_patch": lambda: relative_patch.example(
+            *(patch, cell, gray, gray_each, colours)
+        ),
         "simclr": lambda: simclr.example(image_size, 0.5, blur / 2, smallest_crop),
         "byol": lambda: byol.example(image_size, *pair, smallest_crop),
         "labels": lambda: supervised.view(image_size, changes, area=area),
@@ -122,9 +133,14 @@ def recipe(
     }
     example = examples[task]()
     steps = 1 if task == "random" else epochs * (source.count // batch_size)
-    falling = schedules.Drops(
-        rate, [steps * 15 // 35, steps * 25 // 35], warmup=steps * 5 // 35
-    )
+    warmup = steps * 5 // 35
+    falls = {
+        "drops": lambda: schedules.Drops(
+            rate, [steps * 15 // 35, steps * 25 // 35], warmup=warmup
+        ),
+        "cosine": lambda: schedules.WarmupCosine(rate, steps, warmup),
+    }
+    layers.known(schedule, falls, "schedule")
     shape = dict(representation=representation, residual=residual, units=units)
     if task in PATCHES:
         shape |= dict(image_size=patch, stem="patch", pixels=pixels or "per_image")
@@ -134,8 +150,12 @@ def recipe(
     head = dict(embedding=embedding, hidden=hidden, momentum=momentum)
     of = {
         "rotation": lambda net: rotation.Rotation(net, example),
-        "exemplar": lambda net: exemplar.Exemplar(net, example, embedding),
-        "jigsaw": lambda net: jigsaw.Jigsaw(net, example, patch, subset=subset, **head),
+        "exemplar": lambda net: exemplar.Exemplar(
+            net, example, embedding, margin=margin, normalize=normalize
+        ),
+        "jigsaw": lambda net: jigsaw.Jigsaw(
+            net, example, patch, orders, subset, **head
+        ),
         "relative_patch": lambda net: relative_patch.RelativePatch(
             net, example, patch, **head
         ),
@@ -150,18 +170,21 @@ def recipe(
         ),
         "random": lambda net: random.Random(net, example),
     }
+    # Of patches, so that one is as large a part of a picture as where it was learned;
+    # the authors' 192 of 224.
+    crop = 6 / 7 if task in PATCHES else 1.0
     return Recipe(
         streams=Stream(source, example, batch_size),
         method=lambda: of[task](revisiting.network(backbone, k, **shape)),
         optimizer=lambda: sgd.SGD(
-            falling,
+            falls[schedule](),
             decay=decay,
             exclude=(*decays.BIAS_AND_NORM, *revisiting.undecayed(backbone)),
             heavier={"puzzle/*": 5.0},
         ),
         steps=steps,
         precision=precision,
-        probes={"held out": Probe(known, held_out, image_size, crop=1.0)},
+        probes={"held out": Probe(known, held_out, image_size, crop=crop)},
         probe_every=probe_every,
         seed=seed,
     )

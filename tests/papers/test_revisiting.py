@@ -20,8 +20,9 @@ def test_every_task_meets_every_network_on_the_same_images():
     assert len({cell.name for cell in cells}) == len(cells)
     for images, tasks in (("cifar10", 6), ("imagenette", 9), ("toyworld", 9)):
         of = [c for c in cells if c.name.startswith(images) and c.knobs["k"] == 1]
-        wide = [c for c in cells if c.name.startswith(images) and c.knobs["k"] == 2]
-        assert {c.knobs["backbone"] for c in wide} <= {revisiting.WIDENED}
+        half = [c for c in cells if c.name.startswith(images) and c.knobs["k"] == 0.5]
+        assert {c.knobs["backbone"] for c in half} == {revisiting.NARROWED}
+        assert len(half) == tasks and len(of) == 4 * tasks
         for network in revisiting.NETWORKS:
             met = [c for c in of if c.knobs["backbone"] == network]
             assert len(met) == tasks
@@ -44,7 +45,7 @@ def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     assert found[revisiting.TASK] == told["accuracy"]
     (probe,) = plan.probes.values()
     known, asked = (
-        features.features(method.deployable(), of, images, crop=1.0)
+        features.features(method.deployable(), of, images, crop=probe.crop)
         for of in (probe.train, probe.test)
     )
     sets = known["pooled"], known["label"], asked["pooled"], asked["label"]

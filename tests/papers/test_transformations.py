@@ -53,12 +53,13 @@ def test_of_the_papers_figures_each_claim_holds():
         for cell in ours.STUDY.cells
         if cell.published
     }
-    told = [study.verdict(claim, found) for claim in ours.CLAIMS]
+    claims = [claim for claim in ours.CLAIMS if claim.words.endswith(", linear")]
+    told = [study.verdict(claim, found) for claim in claims]
     assert [each["difference"]["mean"] for each in told] == pytest.approx(
         [0.091, 0.222, 0.131]
     )
     assert {each["says"] for each in told} == {"holds"}
     text = study.tables(ours.STUDY, found)
-    for claim, paper in zip(ours.CLAIMS, ("+9.1", "+22.2", "+13.1")):
+    for claim, paper in zip(claims, ("+9.1", "+22.2", "+13.1")):
         (row,) = (line for line in text.splitlines() if f"| {claim.words} |" in line)
         assert row.endswith(f"| holds | {paper} |")
