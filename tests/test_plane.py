@@ -6,7 +6,7 @@ import pytest
 from sslzoo import recipe
 from sslzoo.augment import ablations
 from sslzoo.data import sources
-from sslzoo.errors import UnknownName
+from sslzoo.errors import BadInput, UnknownName
 from sslzoo.methods import info_nce
 
 NAME = "info_nce_r50_in1k"
@@ -90,7 +90,8 @@ def test_each_row_of_the_plane_may_stand_beside_its_figure(row, imagenet):
     plan = recipe.load(NAME, **knobs)
     (figure,) = (f for f in info_nce.InfoNCE.figures if f["setting"] == plan.setting)
     assert figure["value"] == info_nce.ROWS[row]
-    for other in (dict(alpha=0.3), dict(views="no_color"), dict(epochs=100)):
+    tuned = [dict(alpha=0.3)] if beta else []
+    for other in (*tuned, dict(views="no_color"), dict(epochs=100)):
         assert not recipe.load(NAME, **knobs, **other).setting
     assert recipe.load(NAME, **knobs, jit=True, seed=3).setting == plan.setting
 
@@ -101,6 +102,23 @@ def test_rates_of_their_own_reach_the_optimizer(imagenet):
             name, backbone="tiny", predictor_rate="10", projector_rate="1.5", hidden=16
         )
         assert plan.optimizer().rates == {"predictor/*": 10.0, "projector/*": 1.5}
+
+
+@pytest.mark.parametrize(
+    "knobs, said",
+    [
+        (dict(predictor="none", predictor_rate=10), "it is of predictor=mlp alone"),
+        (dict(target="stop", base_tau=0.9), "it is of target=ema alone"),
+        (dict(alpha=0.5), "it is of beta above 0 alone"),
+        (dict(ridge=0.1), "it is of predictor=ridge alone"),
+        (dict(predictor="ridge", target="stop", batch_size=64), "batch_size of 129"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", [NAME, "info_nce_r18w16_cifar10"])
+def test_what_a_row_has_no_use_for_is_refused(imagenet, name, knobs, said):
+    with pytest.raises(BadInput, match=said):
+        recipe.load(name, **knobs)
 
 
 def test_views_are_those_of_the_row(imagenet):

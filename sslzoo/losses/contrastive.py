@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from sslzoo import distribute
+from sslzoo.errors import BadInput
 from sslzoo.losses.regression import cosine_distance, unit
 
 
@@ -72,6 +73,10 @@ def cosines(phi1, phi2, psi1, psi2):
     """
     all1, all2 = (distribute.gather(unit(psi)) for psi in (psi1, psi2))
     n, total = ops.shape(phi1)[0], ops.shape(all1)[0]
+    if all1.shape[0] == 1:
+        raise BadInput(
+            "A batch of 1 image has none to tell it from. Give batch_size=2 or more."
+        )
     image = distribute.replica_id() * n + ops.arange(n)
     itself = ops.one_hot(image, total) > 0
 

@@ -68,6 +68,27 @@ def setting(predictor, target, beta):
     )
 
 
+def refuse_unused(predictor, target, beta, **knobs):
+    """Raises where a recipe is told what its setting of the plane has no use for.
+
+    Args:
+        knobs: (value, default) of base_tau, alpha, ridge or predictor_rate.
+    """
+    used = {
+        "base_tau": (target == "ema", "target=ema"),
+        "alpha": (beta > 0, "beta above 0"),
+        "ridge": (predictor == "ridge", "predictor=ridge"),
+        "predictor_rate": (predictor == "mlp", "predictor=mlp"),
+    }
+    for knob, (value, default) in knobs.items():
+        of_use, where = used[knob]
+        if value != default and not of_use:
+            raise BadInput(
+                f"{knob}={value} with predictor={predictor} target={target} "
+                f"beta={beta}: it is of {where} alone. Leave it out."
+            )
+
+
 class InfoNCE(Method):
     """Pretrains `backbone` somewhere on the plane; by default where BYOL is.
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sslzoo.errors import BadInput
 from sslzoo.losses import contrastive
 from sslzoo.losses.regression import cosine_distance
 
@@ -33,7 +34,7 @@ def by_hand(phi, psi, alpha, beta):
     return loss
 
 
-@pytest.mark.parametrize("n, alpha, beta", [(1, 0.5, 1), (4, 0.1, 0.5), (7, 1.0, 1)])
+@pytest.mark.parametrize("n, alpha, beta", [(2, 0.5, 1), (4, 0.1, 0.5), (7, 1.0, 1)])
 def test_info_nce_is_its_equation(n, alpha, beta):
     phi, psi = np.random.default_rng(n).normal(size=(2, 2, n, 5))
     ours = contrastive.info_nce(*phi, *psi, alpha, beta)
@@ -84,11 +85,13 @@ def test_nt_xent_is_the_cross_entropy_of_torch(t):
     np.testing.assert_allclose(found, right, rtol=1e-6)
 
 
-def test_a_single_image_costs_nothing():
-    """There is no other image to be told from."""
+def test_a_single_image_is_refused():
+    """There is no other image to be told from: the loss would be 0 for ever."""
     z = np.random.default_rng(0).normal(size=(1, 5))
-    loss, found = contrastive.nt_xent(z, z, 0.1)
-    assert abs(float(loss)) < 1e-6 and float(found) == 1
+    with pytest.raises(BadInput, match="batch_size=2 or more"):
+        contrastive.nt_xent(z, z, 0.1)
+    with pytest.raises(BadInput, match="batch_size=2 or more"):
+        contrastive.info_nce(z, z, z, z, 0.1, 1.0)
 
 
 def test_orthogonal_images_cost_what_can_be_worked_out():
