@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from sslzoo import backbones, recipe, runner, workdir
 from sslzoo.backbones import revisiting
@@ -55,6 +56,25 @@ def test_the_examples_of_patches_are_the_authors(monkeypatch):
         shown = recipe.load(name).streams.example.get_config()
         sides = {key: shown[key] for key in ("patch", "cell", "stored", "gray")}
         assert sides == {"patch": 64, "cell": 85, "stored": 292, "gray": 0.66}
+
+
+def test_a_folder_such_as_places_is_counted_and_trained_on(tmp_path):
+    """Places205 as it is unpacked: a folder for each class, jpg files of any size."""
+    random = np.random.default_rng(0)
+    for label in ("abbey", "airport"):
+        (tmp_path / label).mkdir()
+        for i in range(4):
+            pixels = random.integers(0, 256, (40, 48 + i, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"gsun_{i}.jpg")
+    small = recipe.module(recipe.find("rotation_in1k")).SMALL
+    spec = f"folder:{tmp_path}?images=8&classes=2"
+    plan = recipe.load("rotation_in1k", **{**small, "data": spec})
+    assert plan.streams.source.count == 8
+    weights = runner.pretrain(plan).get_weights()
+    assert all(np.isfinite(w).all() for w in weights)
+    whole = spec.replace("images=8", "images=2448873")
+    with pytest.raises(BadInput, match="2448873"):
+        recipe.load("rotation_in1k", **{**small, "data": whole})
 
 
 @pytest.mark.parametrize(

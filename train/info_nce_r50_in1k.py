@@ -7,8 +7,9 @@ By default BYOL's of 300 epochs: 72.5 % by the paper. docs/plane.md has the knob
 each of its tables. The batch-size study keeps 4096 images in a step: batch_size=256
 accumulate=16; negatives are then those of 256. The recipe of truly small batches, by
 the paper 73.7 %: epochs=1000 batch_size=512 base_rate=0.4 base_tau=0.9995 decay=1.5e-6.
-Other labelled images are tried by labelled= and unseen=, see `byol_r50_folder`. Not run
-to the end by us.
+Other images, such as Places365: data=folder:places365/train?images=1803460&classes=365.
+Labelled ones are tried by labelled= and unseen=, see `byol_r50_folder`. Not run to the
+end by us.
 """
 
 import inspect

@@ -7,8 +7,9 @@ LARS with a rate of 0.3 for 256 images, 10 epochs of warm-up, decay 1e-6, temper
 begins with zeros as the scale of each block's last normalisation; their LARS has the
 rate inside of its momentum. They report 69.3 % of a linear classifier after 1000
 epochs; after 100, some who ran the public code say about 64.5 %. A batch is
-`batch_size` times `accumulate` images, negatives those of `batch_size`. Not run to the
-end by us.
+`batch_size` times `accumulate` images, negatives those of `batch_size`. Places365, with
+BYOL's as its appendix has it: data=folder:places365/train?images=1803460&classes=365.
+Not run to the end by us.
 """
 
 from sslzoo import backbones
