@@ -37,6 +37,8 @@ def recipe(
     representation=0,
     residual=True,
     image_size=224,
+    smallest_crop=0.1,
+    pixels="signed",
     copies=8,
     gray=0.66,
     embedding=1000,
@@ -55,16 +57,18 @@ def recipe(
 ):
     """`count`: the first images alone; 0 is all. `representation`: the size of the
     features, where not by the width. `residual` false leaves a ResNet's shortcuts out.
+    `smallest_crop`: the least part of a picture that a copy shows. `pixels`: what the
+    network makes of them first; "per_image" standardizes each, also in use.
     """
     source = labels.first(sources.from_spec(data), count)
-    example = exemplar.example(image_size, copies, gray)
+    example = exemplar.example(image_size, copies, gray, area=(smallest_crop, 1.0))
     steps = epochs * (source.count // batch_size)
     rate = schedules.Drops(
         0.1 * batch_size / 256,
         [steps * 15 // 35, steps * 25 // 35],
         warmup=steps * 5 // 35,
     )
-    shape = dict(representation=representation, residual=residual)
+    shape = dict(representation=representation, residual=residual, pixels=pixels)
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: exemplar.Exemplar(

@@ -34,6 +34,7 @@ def recipe(
     representation=0,
     residual=True,
     image_size=224,
+    smallest_crop=0.1,
     squeeze=True,
     batch_size=64,
     epochs=35,
@@ -47,11 +48,12 @@ def recipe(
     """`count`: the first images alone; 0 is all. `representation`: the size of the
     features, where not by the width. `residual` false leaves a ResNet's shortcuts out.
 
-    `squeeze` false shows squares of an image as they are.
+    `smallest_crop`: the least part of an image that is shown; `squeeze` false shows
+    squares of it as they are.
     """
     source = labels.first(sources.from_spec(data), count)
     ratio = (3 / 4, 4 / 3) if squeeze else None
-    example = rotation.example(image_size, ratio=ratio)
+    example = rotation.example(image_size, (smallest_crop, 1.0), ratio)
     steps = epochs * (source.count // batch_size)
     rate = schedules.Drops(
         0.1 * batch_size / 256,
