@@ -86,6 +86,9 @@ def run(args):
         return blocks.one(method, next(iter(probes.values())).size, args.endpoint)
 
     runs = [(path, *map(measured, both)) for path, *both, _ in tasks]
+    tuned = runs
+    if args.rgb:
+        tuned = [(path, *map(channels.to_rgb, both)) for path, *both in runs]
     say = (lambda words: None) if args.json else progress.say
     results = {name: {} for name in probes}
     features = [protocol for protocol in asked if protocol in ladder.PROTOCOLS]
@@ -95,9 +98,6 @@ def run(args):
     if "finetune" in asked:
         depths = (args.depths or "none,all").split(",")
         epochs = args.epochs or 100
-        tuned = (
-            [[p, *map(channels.to_rgb, of)] for p, *of in runs] if args.rgb else runs
-        )
         more.append(tuned_layers.compare(tuned, probes, depths, epochs, say))
     if "pretext" in asked:
         more.append(pretext.compare(tasks, probes, say))
