@@ -168,6 +168,7 @@ def test_scores_that_cannot_be_kept_are_shown_all_the_same(command, trained, tmp
     assert "No such file or directory. The scores are above" in err
 
 
+@pytest.mark.slow
 def test_several_runs_get_an_interval(command, trained, tmp_path):
     words = ["evaluate", trained, trained, trained, "--protocol", "linear", "--json"]
     code, out, _ = command(*words, "--seeds", 1)
@@ -323,6 +324,7 @@ def test_a_run_without_a_checkpoint_has_no_page_yet(command, trained, tmp_path):
     assert code == 1 and "has no checkpoint yet. To train it: sslzoo train" in err
 
 
+@pytest.mark.slow
 def test_a_model_loaded_by_its_name_is_shown_on_the_page_of_its_run(
     command, trained, tmp_path, monkeypatch
 ):

@@ -216,7 +216,8 @@ def name_of(path):
 
 
 # They train many small runs: half a minute each, and more.
-LONG = {"batch", "colorization", "colour", "plane", "pretext", "measured"}
+LONG = {"batch", "backbones", "colorization", "colour", "plane", "pretext", "measured"}
+LONG |= {f"studies/{stem}" for stem in ("colour", "depth", "revisiting")}
 LONG = {f"docs/{stem}.md" for stem in LONG}
 
 

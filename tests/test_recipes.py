@@ -43,8 +43,13 @@ FIRST = {  # A small recipe of each method; the others are slow.
 }
 
 
+# Two replicas are tried by the tests of these methods too.
+TRIED = {"exemplar_in1k", "jigsaw_in1k", "relative_patch_in1k"}
+TRIED |= {"two_views_r18w16_cifar10"}
+
+
 def first(path):
-    marks = () if path.stem in FIRST else (pytest.mark.slow,)
+    marks = () if path.stem in FIRST - TRIED else (pytest.mark.slow,)
     return pytest.param(path, marks=marks, id=path.stem)
 
 

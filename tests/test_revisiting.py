@@ -144,7 +144,9 @@ def test_the_device_may_finish_what_is_shown(task):
     np.testing.assert_allclose(*shown, atol=1e-5)
 
 
-@pytest.mark.parametrize("task", ["simclr", "byol"])
+@pytest.mark.parametrize(
+    "task", ["simclr", pytest.param("byol", marks=pytest.mark.slow)]
+)
 def test_views_can_be_compared_on_the_same_networks(task):
     method = runner.pretrain(small(task))
     assert type(method).__name__.lower() == task

@@ -506,7 +506,7 @@ def test_a_bad_picture_does_not_stop_a_run_and_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [slow("byol_r18_imagenette"), "byol_r18w16_imagenette"]
+    "name", [slow("byol_r18_imagenette"), slow("byol_r18w16_imagenette")]
 )
 def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
     from PIL import Image
@@ -537,6 +537,7 @@ def test_bad_labelled_pictures_do_not_stop_a_run_and_are_named(tmp_path, name):
         runner.pretrain(recipe.load(name, **knobs))
 
 
+@pytest.mark.slow
 def test_precision_is_the_runs_and_not_the_processes(tmp_path):
     import keras
 

@@ -352,6 +352,7 @@ def test_two_replicas_have_the_gradients_and_averages_of_one(two_replicas):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_that_accumulates_ends_with_the_weights_of_plain_backprop():
     found = []
     for save_memory in (False, True):

@@ -40,7 +40,9 @@ def test_a_run_goes_on_where_it_was(photos):
     np.testing.assert_array_equal(rest[0]["n"], [12, 13, 14, 15])
 
 
-@pytest.mark.parametrize("augment", ["host", "device"])
+@pytest.mark.parametrize(
+    "augment", ["host", pytest.param("device", marks=pytest.mark.slow)]
+)
 def test_the_global_batch_does_not_depend_on_who_shares_it(photos, augment):
     """Two workers of two replicas each make, together, the batches of one."""
     stream = Stream(photos, views.Views(16), 8, augment)

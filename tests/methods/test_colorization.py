@@ -361,7 +361,7 @@ def test_a_recipe_has_the_head_of_zhang_on_the_multi_task_papers_trunk():
     asked = dict(target="bins", points=0, margin=0, hidden=0, rebalance=True)
     asked |= dict(hypercolumn=False, gray_below=5.0, data="synthetic:2")
     plan = recipe.load("colorization_in1k", **{**small, **shape, **asked})
-    method = runner.pretrain(plan)
+    method = plan.method()
     kernel, bias = method.head.get_weights()
     images = batch(2)["image"]
     features = method.backbone(images, training=False)["block3"]

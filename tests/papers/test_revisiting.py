@@ -31,7 +31,10 @@ def test_every_task_meets_every_network_on_the_same_images():
 
 @pytest.mark.parametrize(
     "task, images",
-    [pytest.param("rotation", 32, marks=pytest.mark.slow), ("jigsaw", 72)],
+    [
+        pytest.param("rotation", 32, marks=pytest.mark.slow),
+        pytest.param("jigsaw", 72, marks=pytest.mark.slow),
+    ],
 )
 def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     """A narrow ResNet; of patches the mean over nine, as it is deployed."""

@@ -298,7 +298,12 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def each(kind):
+    slow = kind in ("vgg16", "alexnet")  # Another of their family is tried in CI.
+    return pytest.param(kind, marks=[pytest.mark.slow] * slow)
+
+
+@pytest.mark.parametrize("kind", [each(kind) for kind in KINDS])
 def test_each_kind_of_model_is_served_with_its_numbers(kind, tmp_path):
     model = KINDS[kind]()
     contract = export.input_of(model, model.input_shape[1] or 64)

@@ -92,6 +92,7 @@ def test_the_folder_has_all_that_the_contract_names(entry):
     assert registry.find(NAME, entry.path.parent).path == entry.path
 
 
+@pytest.mark.slow
 def test_a_network_of_reversible_blocks_is_published_and_read_back(tmp_path):
     """Folded within its units; trained without keeping maps; of other channels, too."""
     options = {"width": 1 / 16, "units": [1, 1, 1, 1], "save_memory": True}

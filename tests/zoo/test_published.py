@@ -466,7 +466,9 @@ def archived(entry, server, google):
     return publish
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize(
+    "kind", ["zip", pytest.param("tar.gz", marks=pytest.mark.slow)]
+)
 def test_an_archive_is_unpacked(
     archived, get, server, google, photos, kind, own_cache, tmp_path
 ):

@@ -69,7 +69,17 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("policy, settings", RUNS.values(), ids=RUNS)
+# What another of these has too, float16 or the recipe itself.
+SLOW = ("with two batches a step", "in bfloat16")
+
+
+@pytest.mark.parametrize(
+    "policy, settings",
+    [
+        pytest.param(*run, id=name, marks=[pytest.mark.slow] * (name in SLOW))
+        for name, run in RUNS.items()
+    ],
+)
 def test_to_go_on_is_not_to_have_been_interrupted(tmp_path, policy, settings):
     """To the bit, on this machine: three batches, written, read, three more."""
     keras.config.set_dtype_policy(policy)

@@ -162,7 +162,15 @@ def alone(script, *words):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("case", ["new", "replaced", "removed", "newest removed"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "new",
+        "newest removed",
+        pytest.param("replaced", marks=pytest.mark.slow),
+        pytest.param("removed", marks=pytest.mark.slow),
+    ],
+)
 def test_a_writer_killed_at_any_moment_leaves_what_was_or_what_will_be(case, tmp_path):
     moments = alone(KILLED_EVERYWHERE, tmp_path, case)
     assert moments > 20  # It did die in many places before it did not.
