@@ -16,7 +16,6 @@ from sslzoo.augment import ablations
 from sslzoo.data import labels as label_spaces
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
-from sslzoo.errors import BadInput
 from sslzoo.methods import byol, info_nce
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
@@ -70,19 +69,13 @@ def recipe(
     seed=0,
 ):
     """`rate` is of `batch_size` * `accumulate` images; `views` a row of Table 17."""
-    info_nce.refuse_unused(
-        *(predictor, target, beta),
+    info_nce.check_setting(
+        *(predictor, target, beta, batch_size, outputs),
         base_tau=(base_tau, 0.95),
         alpha=(alpha, 0.1),
         ridge=(ridge, 1e-3),
         predictor_rate=(predictor_rate, 1.0),
     )
-    if predictor == "ridge" and 2 * batch_size <= outputs:
-        raise BadInput(
-            f"predictor=ridge of outputs={outputs} and batch_size={batch_size}: so few "
-            "views are predicted without error, whatever they are, and nothing is "
-            f"learned. Give a batch_size of {outputs // 2 + 1} or more."
-        )
     source = label_spaces.first(sources.from_spec(data, cache), count)
     steps = epochs * (source.count // (batch_size * accumulate))
     pair = ablations.pair(views, blur, brighten)

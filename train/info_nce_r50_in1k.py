@@ -17,7 +17,6 @@ import inspect
 from sslzoo import backbones
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
-from sslzoo.errors import BadInput
 from sslzoo.methods import info_nce
 from sslzoo.optim import lars, schedules
 from sslzoo.recipe import Recipe, probes
@@ -75,19 +74,13 @@ def recipe(
     `views`: a row of Table 17. `stop_after`: steps, to end before.
     """
     knobs = dict(locals())
-    info_nce.refuse_unused(
-        *(predictor, target, beta),
+    info_nce.check_setting(
+        *(predictor, target, beta, batch_size, outputs),
         base_tau=(base_tau, 0.99),
         alpha=(alpha, 0.1),
         ridge=(ridge, 1e-3),
         predictor_rate=(predictor_rate, 1.0),
     )
-    if predictor == "ridge" and 2 * batch_size <= outputs:
-        raise BadInput(
-            f"predictor=ridge of outputs={outputs} and batch_size={batch_size}: so few "
-            "views are predicted without error, whatever they are, and nothing is "
-            f"learned. Give a batch_size of {outputs // 2 + 1} or more."
-        )
     source = sources.from_spec(data)
     images = batch_size * accumulate
     steps = epochs * source.count // images

@@ -68,8 +68,10 @@ def setting(predictor, target, beta):
     )
 
 
-def refuse_unused(predictor, target, beta, **knobs):
-    """Raises where a recipe is told what its setting of the plane has no use for.
+def check_setting(predictor, target, beta, batch_size, outputs, **knobs):
+    """Raises where a recipe's setting of the plane has no use for what it is told.
+
+    And where a ridge has no more views than outputs, so that nothing is learned.
 
     Args:
         knobs: (value, default) of base_tau, alpha, ridge or predictor_rate.
@@ -87,6 +89,12 @@ def refuse_unused(predictor, target, beta, **knobs):
                 f"{knob}={value} with predictor={predictor} target={target} "
                 f"beta={beta}: it is of {where} alone. Leave it out."
             )
+    if predictor == "ridge" and 2 * batch_size <= outputs:
+        raise BadInput(
+            f"predictor=ridge of outputs={outputs} and batch_size={batch_size}: so few "
+            "views are predicted without error, whatever they are, and nothing is "
+            f"learned. Give a batch_size of {outputs // 2 + 1} or more."
+        )
 
 
 class InfoNCE(Method):
