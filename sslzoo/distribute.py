@@ -43,6 +43,18 @@ def strategy(name="auto"):
     return tf.distribute.get_strategy()
 
 
+def where(strategy):
+    """What a strategy computes on, in words: "2 GPUs"."""
+    import tensorflow as tf
+
+    count, kind, why = strategy.num_replicas_in_sync, "GPU", ""
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        kind = "TPU core"
+    elif not tf.config.list_logical_devices("GPU"):
+        kind, why = "CPU", ": TensorFlow sees no GPU"
+    return f"{count} {kind}{'s' * (count > 1)}{why}"
+
+
 def workers():
     """How many processes TF_CONFIG names; 1 without it."""
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})

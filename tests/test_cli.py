@@ -178,8 +178,9 @@ def test_several_runs_get_an_interval(command, trained, tmp_path):
 
 
 def test_the_result_is_a_table_for_a_person(command, trained):
-    code, out, _ = command(*TRAIN, "--workdir", trained)
+    code, out, err = command(*TRAIN, "--workdir", trained)
     assert code == 0 and "random features" in out and "toyworld" in out
+    assert "Computes on 1 CPU: TensorFlow sees no GPU." in err
 
 
 def test_knobs_may_stand_behind_the_options(command, tmp_path):

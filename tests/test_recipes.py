@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import sslzoo
 from sslzoo import recipe, runner
 from sslzoo.data import sources
 from sslzoo.errors import BadInput, MissingFile, UnknownName
@@ -223,6 +224,26 @@ def test_ones_own_pictures_can_be_probed_on_those_with_labels(tmp_path):
     twice = dict(labelled="synthetic:8,synthetic:8", unseen="synthetic:6,synthetic:7")
     with pytest.raises(BadInput, match="names a set twice"):
         recipe.load("byol_r50_folder", **{**knobs, **twice})
+
+
+def test_a_run_goes_on_from_a_model_that_is_there(tmp_path):
+    """Both networks begin as that model, and what is exported is of its kind."""
+    knobs = {
+        **recipe.module(recipe.find("byol_r50_folder")).SMALL,
+        "data": "synthetic:4",
+    }
+    model = sslzoo.load("byol_r18w16", features_only=True)
+    plan = recipe.load("byol_r50_folder", **knobs, start="byol_r18w16")
+    method = plan.method()
+    images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    wanted = model(images)["pooled"]
+    for network in (method.backbone, method.target_backbone):
+        np.testing.assert_allclose(network(images)["pooled"], wanted, atol=1e-6)
+    trained = runner.pretrain(plan)
+    found = trained.deployable()(images)["pooled"]
+    assert np.abs(found - wanted).max() > 1e-4
+    with pytest.raises(UnknownName, match="Did you mean: byol_r18w16"):
+        recipe.load("byol_r50_folder", **knobs, start="byol_r18w61")
 
 
 def test_an_online_probe_wants_labels_of_as_many_classes(tmp_path):

@@ -2,7 +2,10 @@
 
     sslzoo check photos/
     sslzoo train byol_r50_folder data=folder:photos --workdir runs/photos
+    sslzoo train byol_r50_folder start=byol_r50 base_rate=0.1 --workdir runs/on
 
+`start` is a model by its name, in place of `backbone`, that the run goes on from: the
+target begins as the same network, and "untrained" then is that model as it came.
 Rates and decay are those of the official preset of 300 epochs, warm-up 10 epochs. Large
 pictures are decoded at a half or a quarter where the crop allows, which the official
 code does not; large_images=exact is as there. Out of memory: batch_size=64
@@ -15,6 +18,9 @@ the run. cache=true keeps all pictures in memory, decoded once, those with a sho
 of more than twice `image_size` reduced to that: about 0.8 MB each at 224.
 """
 
+import keras
+
+import sslzoo
 from sslzoo import backbones
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
@@ -37,6 +43,7 @@ def recipe(
     data="folder:photos",
     classes=0,
     backbone="resnet50",
+    start="",
     image_size=224,
     batch_size=256,
     accumulate=1,
@@ -57,6 +64,8 @@ def recipe(
 ):
     if large_images not in ("fast", "exact"):
         raise BadInput(f"large_images={large_images!r}: it is 'fast' or 'exact'.")
+    if start:
+        sslzoo.info(start)  # A wrong name is told before anything is written.
     tried = probes(labelled, unseen, image_size)
     source = sources.from_spec(data, cache, 2 * image_size)
     sources.classified(source, classes)
@@ -69,12 +78,13 @@ def recipe(
     return Recipe(
         streams=Stream(source, example, batch_size, augment, smallest),
         method=lambda: byol.BYOL(
-            backbones.build(backbone),
+            loaded(start) if start else backbones.build(backbone),
             steps,
             example,
             base_tau,
             hidden,
             classes=classes,
+            fresh_target=not start,
         ),
         optimizer=lambda: lars.LARS(rate, decay=decay),
         steps=steps,
@@ -85,3 +95,10 @@ def recipe(
         probe_every=probe_every,
         seed=seed,
     )
+
+
+def loaded(name):
+    """The features of a model of the zoo, in the precision of the run."""
+    policy = keras.config.dtype_policy().name
+    model = sslzoo.load(name, features_only=True, dtype=policy)
+    return keras.Model(model.input, model.output, name=model.name)

@@ -115,7 +115,7 @@ class InfoNCE(Method):
         fresh_target: whether the target starts from weights of its own.
         hidden, outputs: widths of the projector and of the predictor.
         projector_depth, predictor_depth: their linear layers (Table 14).
-        ridge: of the "ridge" predictor. The batch wants more images than `outputs`.
+        ridge: of the "ridge" predictor. A batch wants more views than `outputs`.
             Whether the authors added one is not recorded.
     """
 

@@ -54,8 +54,11 @@ def move(twin, model, tau, when=None):
 
 
 def rising(base, step, steps):
-    """tau(k) = 1 - (1 - base) (1 + cos(pi k / steps)) / 2, from base to 1."""
-    done = ops.cast(step, "float32") / steps
+    """tau(k) = 1 - (1 - base) (1 + cos(pi k / steps)) / 2, from base to 1.
+
+    Behind `steps` it stays 1.
+    """
+    done = ops.minimum(ops.cast(step, "float32") / steps, 1.0)
     return 1 - (1 - base) * 0.5 * (1 + ops.cos(math.pi * done))
 
 

@@ -59,6 +59,8 @@ def run(args):
     if distribute.is_chief(strategy):
         folder.open(*workdir.identity(args.recipe, knobs, plan))
     with contextlib.closing(progress.Bar(quiet=args.json)) as bar:
+        if distribute.is_chief(strategy):
+            bar.said(f"Computes on {distribute.where(strategy)}.")
         method = runner.pretrain(
             plan,
             folder,

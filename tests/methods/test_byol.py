@@ -76,8 +76,9 @@ def test_tau_follows_the_official_schedule(run, taus):
     for step, tau in taus.items():
         method.optimizer.iterations.assign(step)
         np.testing.assert_allclose(method.tau(), tau, atol=1e-6)
-    method.optimizer.iterations.assign(run[1])
-    assert float(method.tau()) == 1
+    for step in (run[1], run[1] + 1, 2 * run[1]):  # And does not fall again.
+        method.optimizer.iterations.assign(step)
+        assert float(method.tau()) == 1
 
 
 def test_the_loss_is_the_sum_of_both_directions_not_their_mean(batch):
