@@ -348,6 +348,12 @@ def pixels(images, kind):
     return Standardize(*PIXELS[kind], name="standardize")(images)
 
 
+# Of a 1x1 convolution with a stride, of fewer channels than this, oneDNN writes beside
+# its memory for the kernel's gradient: wrong numbers, now and then a crash (its issue
+# 6035; 8 with AVX2, by which we found it). TensorFlow on CPUs uses it.
+ONEDNN_WIDTH = 16
+
+
 def conv(
     x, filters, size, stride=1, *, name, kernel, padding="same", bias=False, **options
 ):
@@ -371,6 +377,9 @@ def conv(
             sides = (reach // 2, reach - reach // 2)
             x = keras.layers.ZeroPadding2D((sides, sides), name=f"{name}_pad")(x)
     plain = options.get("groups", 1) == 1
+    if size == 1 < stride and x.shape[-1] // options.get("groups", 1) < ONEDNN_WIDTH:
+        x = keras.layers.MaxPooling2D(1, stride, name=f"{name}_places")(x)
+        stride = 1
     return (keras.layers.Conv2D if plain else GroupedConv2D)(
         filters,
         size,

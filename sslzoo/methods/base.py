@@ -1,6 +1,7 @@
 """What every method shares: a backbone, an honest step, the meters of a run."""
 
 import inspect
+import os
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 import sslzoo
 from sslzoo import distribute
+from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
 from sslzoo.methods.sheets import Sheet
 
@@ -54,6 +56,7 @@ class Method(keras.Model):
                 "sslzoo.backbones.build(NAME) makes one, and "
                 "sslzoo.backbones.wrap(model) of a Keras model that you have."
             )
+        _check_gradients(backbone)
         self.backbone = backbone
         self.example = example
         self.accumulate = 1
@@ -327,3 +330,24 @@ class Method(keras.Model):
 
         Keras would run a step symbolically, and fails under several workers.
         """
+
+
+def _check_gradients(backbone):
+    """Raises where TensorFlow would compute a wrong gradient: `layers.ONEDNN_WIDTH`."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return
+    for layer in backbone._flatten_layers(include_self=False):
+        if (
+            isinstance(layer, keras.layers.Conv2D)
+            and {*layer.kernel_size} == {1}
+            and {*layer.strides} != {1}
+            and layer.kernel.shape[2] < layers.ONEDNN_WIDTH
+            and not tf.config.list_logical_devices("GPU")
+        ):
+            raise BadInput(
+                f"{layer.name} of {backbone.name} is a 1x1 convolution with a stride "
+                f"that sees {layer.kernel.shape[2]} channels. On a CPU TensorFlow "
+                "computes a wrong gradient of it (issue 6035 of oneDNN). Put keras."
+                f"layers.MaxPooling2D(1, {max(layer.strides)}) before it in place of "
+                "its stride, or set TF_ENABLE_ONEDNN_OPTS=0 before Python starts."
+            )

@@ -265,6 +265,36 @@ def test_a_grouped_convolution_is_plain_ones_in_the_graph():
     assert kinds.count("Conv2D") == 2 and not any("Call" in kind for kind in kinds)
 
 
+@pytest.mark.parametrize("padding", ["same", "symmetric", "valid"])
+@pytest.mark.parametrize("side, stride", [(8, 2), (9, 2), (28, 3)])
+@pytest.mark.parametrize("channels", [3, 4, 12, 16])
+def test_a_convolution_of_every_other_place_is_its_formula(
+    padding, side, stride, channels
+):
+    """y = x[::s, ::s] W, also its gradient, which oneDNN has wrong of few channels."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2, side, side, channels), np.float32)
+    images = keras.Input((side, side, channels))
+    how = dict(name="c", kernel=keras.initializers.HeNormal(0), padding=padding)
+    model = keras.Model(images, layers.conv(images, 8, 1, stride, **how))
+    (kernel,) = model.trainable_weights
+    weight = random.standard_normal(model(x).shape, np.float32)
+
+    @tf.function
+    def run(x, weight):  # Not of constants, which would be folded by other kernels.
+        with tf.GradientTape() as tape:
+            y = model(x)
+            loss = tf.reduce_sum(y * weight)
+        return y, tape.gradient(loss, kernel.value)
+
+    seen = np.float64(x[:, ::stride, ::stride])
+    y, slope = run(tf.constant(x), tf.constant(weight))
+    wanted = np.einsum("nhwc,cd->nhwd", seen, kernel.numpy()[0, 0])
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    slopes = np.einsum("nhwc,nhwd->cd", seen, weight)
+    np.testing.assert_allclose(slope[0, 0], slopes, atol=1e-5 * np.abs(slopes).max())
+
+
 def test_the_initialiser_is_not_corrected_for_its_truncation():
     """Haiku's: sigma 1/sqrt(fan in), cut at two sigma, whose spread is 0.8796 of it."""
     drawn = np.asarray(layers.haiku_kernel(100)((300, 300)))

@@ -169,6 +169,16 @@ def test_one_that_is_not_wrapped_is_told_how(kind, make, settings):
         kind(own(), example=None, **settings)
 
 
+def test_a_network_whose_gradient_tensorflow_has_wrong_is_refused(monkeypatch):
+    images = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(4, 1, strides=2, name="narrow")(images)
+    model = keras.Model(images, {"pooled": layers.GlobalAveragePooling2D()(x)})
+    with pytest.raises(BadInput, match=r"narrow of .* sees 3 channels.*MaxPooling2D"):
+        BYOL(model, 1, None)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    BYOL(model, 1, None, hidden=4)
+
+
 def test_these_are_all_methods():
     found = {module.name for module in pkgutil.iter_modules(methods.__path__)}
     assert {
