@@ -65,7 +65,7 @@ def recipe(
     if large_images not in ("fast", "exact"):
         raise BadInput(f"large_images={large_images!r}: it is 'fast' or 'exact'.")
     if start:
-        sslzoo.info(start)  # A wrong name is told before anything is written.
+        loaded(start)  # What cannot be had is told before anything is written.
     tried = probes(labelled, unseen, image_size)
     source = sources.from_spec(data, cache, 2 * image_size)
     sources.classified(source, classes)
