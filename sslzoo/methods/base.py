@@ -334,7 +334,7 @@ class Method(keras.Model):
 
 def _check_gradients(backbone):
     """Raises where TensorFlow would compute a wrong gradient: `layers.ONEDNN_WIDTH`."""
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1":  # As sslzoo sets it on x86.
         return
     for layer in backbone._flatten_layers(include_self=False):
         if (
