@@ -361,14 +361,17 @@ def _table(study, found):
     ]
     head = ["row", "seeds", *study.columns, *(f"paper, {c}" for c in published)]
     lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
-    for cell in study.cells:
-        seeds = found.get(cell.name, {})
+    there = [cell for cell in study.cells if found.get(cell.name)]
+    for cell in there:
+        seeds = found[cell.name]
         measured = [
             f"{100 * np.mean([*known.values()]):.1f}" if known else ""
             for known in (scores(found, cell.name, c) for c in study.columns)
         ]
         paper = [str(cell.published.get(column, "")) for column in published]
         lines.append(_row([cell.name, str(len(seeds)), *measured, *paper]))
+    if left := len(study.cells) - len(there):
+        lines += ["", f"Not measured yet: {left} of {len(study.cells)} rows."]
     return lines
 
 
