@@ -31,6 +31,7 @@ NETWORKS = {  # Small in depth too: one unit in each block.
 }
 WHOLE = ("rotation", "exemplar", "simclr", "byol")
 PATCHES, RANDOM_PATCHES = ("jigsaw", "relative_patch"), "random, by patches"
+ORDERS = 10  # Of a puzzle: by 100 these few steps end where chance does, at ln 100.
 # The network that is trained at two widths, and the second: twice k = 1 would be twice
 # the hours of all the rest.
 NARROWED, NARROW = "resnet50v2", 0.5
@@ -88,6 +89,8 @@ def cell(images, network, task, k=1, seeds=1):
     knobs = {**IMAGES[images], **NETWORKS[network], "backbone": network, "k": float(k)}
     # Of patches it is the network of jigsaw's before it learned.
     knobs["task"] = "jigsaw" if task == RANDOM_PATCHES else task
+    if knobs["task"] == "jigsaw":
+        knobs["orders"] = ORDERS
     published = RANDOM[network] if task == "random" else PAPER[network].get(task)
     shown = {"linear pooled": published} if published and k == 1 else {}
     trained = not task.startswith("random")
