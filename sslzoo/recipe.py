@@ -108,7 +108,7 @@ def probes(labelled, unseen, size, crop=0.875):
 def load(name, **knobs):
     """Calls `recipe(**knobs)` of the recipe `name`, each in the type of its default."""
     path = find(name)
-    build = module(path).recipe
+    build, used = module(path).recipe, getattr(module(path), "USED", {})
     parameters = inspect.signature(build).parameters
     for knob in knobs:
         if knob not in parameters:
@@ -120,11 +120,27 @@ def load(name, **knobs):
         knob: like(knob, parameters[knob].default, value)
         for knob, value in knobs.items()
     }
+    defaults = {name: one.default for name, one in parameters.items()}
+    _check_used(used, defaults, {**defaults, **values})
     try:
         return build(**values)
     except MissingFile as error:
-        defaults = {name: one.default for name, one in parameters.items()}
         raise MissingFile(f"{error}{_asked({**defaults, **values}, error)}") from None
+
+
+def _check_used(used, defaults, knobs):
+    """Raises where a knob is said that what another says leaves without use.
+
+    Args:
+        used: a recipe's `USED`, {knob: (another, values of it that use the knob)}.
+    """
+    for knob, (other, values) in used.items():
+        if knobs[knob] != defaults[knob] and knobs[other] not in values:
+            ways = " or ".join(f"{other}={value}" for value in values)
+            raise BadInput(
+                f"{knob}={knobs[knob]} with {other}={knobs[other]}: it is of {ways} "
+                "alone. Leave it out."
+            )
 
 
 def _asked(knobs, error):

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from sslzoo import cli, recipe, runner, watch, workdir
-from sslzoo.evaluation import knn
+from sslzoo.data import labels as label_spaces
+from sslzoo.evaluation import knn, ladder
 from sslzoo.show import progress
 from sslzoo.zoo import artifacts
 
@@ -145,6 +146,23 @@ def test_features_of_a_block_are_measured_as_those_at_the_end(command, trained):
     assert code == 1 and "endpoint='blok1'. Did you mean 'block1'?" in err
     code, _, err = command(*words[:2], "--protocol", "finetune", "--endpoint", "block1")
     assert code == 1 and "--endpoint is of --protocol knn and linear" in err
+
+
+def test_few_labels_are_a_part_of_each_class(command, trained):
+    words = ["evaluate", trained, "--seeds", 1, "--protocol", "knn", "--json"]
+    code, out, err = command(*words, "--part", 0.5)
+    assert code == 0, err
+    method, plan = runner.trained(workdir.Workdir(trained))
+    (probe,) = plan.probes.values()
+    half = dataclasses.replace(probe, train=label_spaces.part(probe.train, 0.5))
+    assert half.train.count < probe.train.count
+    told = ladder.evaluate(
+        [("it", *2 * [method.deployable()])], {"toyworld": half}, ["knn"]
+    )
+    trained_mean = json.loads(out)["toyworld"]["knn"]["trained"]["mean"]
+    assert trained_mean == told["toyworld"]["knn"]["trained"]["mean"]
+    code, _, err = command(*words, "--part", 5)
+    assert code == 1 and "give 0.1 for a tenth" in err
 
 
 def test_a_block_is_measured_at_the_size_of_the_images_that_are_asked(

@@ -58,7 +58,18 @@ def test_the_examples_of_patches_are_the_authors(monkeypatch):
         assert sides == {"patch": 64, "cell": 85, "stored": 292, "gray": 0.66}
 
 
-def test_a_folder_such_as_places_is_counted_and_trained_on(tmp_path):
+LARGE = [path.stem for path in recipe.folders()[0].glob("*_in1k.py")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "rotation_in1k" else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(LARGE)
+        if not name.startswith(("colorization", "split_brain", "random"))
+    ],
+)
+def test_a_folder_such_as_places_is_counted_and_trained_on(name, tmp_path):
     """Places205 as it is unpacked: a folder for each class, jpg files of any size."""
     random = np.random.default_rng(0)
     for label in ("abbey", "airport"):
@@ -66,15 +77,15 @@ def test_a_folder_such_as_places_is_counted_and_trained_on(tmp_path):
         for i in range(4):
             pixels = random.integers(0, 256, (40, 48 + i, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / label / f"gsun_{i}.jpg")
-    small = recipe.module(recipe.find("rotation_in1k")).SMALL
+    small = recipe.module(recipe.find(name)).SMALL
     spec = f"folder:{tmp_path}?images=8&classes=2"
-    plan = recipe.load("rotation_in1k", **{**small, "data": spec})
+    plan = recipe.load(name, **{**small, "data": spec})
     assert plan.streams.source.count == 8
     weights = runner.pretrain(plan).get_weights()
     assert all(np.isfinite(w).all() for w in weights)
     whole = spec.replace("images=8", "images=2448873")
     with pytest.raises(BadInput, match="2448873"):
-        recipe.load("rotation_in1k", **{**small, "data": whole})
+        recipe.load(name, **{**small, "data": whole})
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
     sslzoo train byol_r18w16_imagenette --workdir runs/imagenette96
 
-The data is TFDS' imagenette, or files that you have: data=npz:imagenette224.npz#train
-test=npz:imagenette224.npz#test. Labels are used by the probes alone. Every image is
+The data is TFDS' imagenette, or files that you have: data=npz:FILE.npz#train
+test=npz:FILE.npz#test. Labels are used by the probes alone. Every image is
 kept decoded, 150 kB for one of 224 pixels; with cache=false each is decoded anew. The
 official small recipe, of a whole ResNet-18 on a GPU, is `byol_r18_imagenette`.
 """

@@ -9,8 +9,8 @@ the official one is 4096. The paper reports, of a linear classifier on the featu
 72.5 % after 300 epochs and 74.3 % after 1000; the official code's online probe 62 %
 after 40. Cost there: 8 hours on 512 TPU v3 cores for 1000. Not run to the end by us.
 On Places365 its appendix trains for 1000 with the same settings:
-data=folder:places365/train?images=1803460&classes=365. Other labelled images are tried
-by labelled= and unseen=, see `byol_r50_folder`.
+data=folder:places365/train?images=1803460&classes=365 classes=365, the latter of its
+probe. Other labelled images are tried by labelled= and unseen=, see `byol_r50_folder`.
 """
 
 from sslzoo import backbones

@@ -4,8 +4,8 @@
     sslzoo train info_nce_r18w16_cifar10 predictor=none target=online beta=1 --workdir R
 
 CIFAR-10 by default; other images by data=, test=, image_size= and blur=, such as
-data=npz:imagenette224.npz#train test=npz:imagenette224.npz#test image_size=96 blur=0.5,
-or data=toyworld:train?size=64 test=toyworld:test?size=64 image_size=64. By default it
+data=npz:FILE.npz#train test=npz:FILE.npz#test image_size=96 blur=0.5, or
+data=toyworld:train?size=64 test=toyworld:test?size=64 image_size=64. By default it
 is `byol_r18w16_cifar10`, to rounding. docs/plane.md has the knobs of each table of the
 paper. All images are kept decoded; with cache=false each is decoded anew. count=10000
 takes the first so many of them.
@@ -29,6 +29,7 @@ SMALL = dict(
     hidden=16,
     beta=0.5,
 )
+USED = info_nce.USED
 
 
 def recipe(
@@ -45,7 +46,7 @@ def recipe(
     predictor="mlp",
     target="ema",
     beta=0.0,
-    alpha=0.1,
+    alpha=info_nce.ALPHA,
     norm="l2",
     base_tau=0.95,
     constant_tau=False,
@@ -69,13 +70,7 @@ def recipe(
     seed=0,
 ):
     """`rate` is of `batch_size` * `accumulate` images; `views` a row of Table 17."""
-    info_nce.check_setting(
-        *(predictor, target, beta, batch_size, outputs),
-        base_tau=(base_tau, 0.95),
-        alpha=(alpha, 0.1),
-        ridge=(ridge, 1e-3),
-        predictor_rate=(predictor_rate, 1.0),
-    )
+    info_nce.check_setting(predictor, beta, alpha, batch_size, outputs)
     source = label_spaces.first(sources.from_spec(data, cache), count)
     steps = epochs * (source.count // (batch_size * accumulate))
     pair = ablations.pair(views, blur, brighten)

@@ -34,6 +34,7 @@ SMALL = dict(
 # What does not part a run from the one whose figures it may stand beside.
 FREE = ("predictor", "target", "beta", "augment", "precision", "jit", "seed")
 FREE += ("labelled", "unseen", "probe_every")
+USED = info_nce.USED
 
 
 def recipe(
@@ -48,7 +49,7 @@ def recipe(
     predictor="mlp",
     target="ema",
     beta=0.0,
-    alpha=0.1,
+    alpha=info_nce.ALPHA,
     norm="l2",
     base_tau=0.99,
     constant_tau=False,
@@ -74,13 +75,7 @@ def recipe(
     `views`: a row of Table 17. `stop_after`: steps, to end before.
     """
     knobs = dict(locals())
-    info_nce.check_setting(
-        *(predictor, target, beta, batch_size, outputs),
-        base_tau=(base_tau, 0.99),
-        alpha=(alpha, 0.1),
-        ridge=(ridge, 1e-3),
-        predictor_rate=(predictor_rate, 1.0),
-    )
+    info_nce.check_setting(predictor, beta, alpha, batch_size, outputs)
     source = sources.from_spec(data)
     images = batch_size * accumulate
     steps = epochs * source.count // images

@@ -45,10 +45,23 @@ SMALL = dict(
     image_size=32,
     batch_size=4,
     epochs=1,
-    copies=2,
     embedding=16,
     hidden=16,
 )
+USED = {  # By which tasks.
+    "copies": ("task", ("exemplar",)),
+    "margin": ("task", ("exemplar",)),
+    "normalize": ("task", ("exemplar",)),
+    "gray": ("task", ("exemplar", *PATCHES)),
+    "gray_each": ("task", PATCHES),
+    "colours": ("task", ("relative_patch",)),
+    "orders": ("task", ("jigsaw",)),
+    "subset": ("task", ("jigsaw",)),
+    "momentum": ("task", PATCHES),
+    "blur": ("task", ("simclr", "byol")),
+    "base_tau": ("task", ("byol",)),
+    "changes": ("task", ("labels",)),
+}
 
 
 def recipe(
@@ -94,15 +107,21 @@ def recipe(
 
     `representation`: the size of the features, where not by the width. `residual` false
     leaves a ResNet's shortcuts out. `units`: of each of the four blocks of a ResNet or
-    RevNet, 0 is as in 50 layers. `gray`: of copies and patches; `gray_each` draws it
+    RevNet, 0 is as in 50 layers. `embedding`, `hidden`: numbers that a head ends in,
+    and of the layer before, where it has any. `pixels`: "gray" and the like, of the
+    network's first layer; "" leaves it as its task has it, which of patches brings each
+    to mean 0 and deviation 1.
+
+    `copies`: of each picture, by exemplar; `margin`, `normalize`: of its loss. `gray`:
+    how many copies, or pictures of patches, lose their colours; `gray_each` draws it
     for each patch. `colours`: of the pairs of relative_patch, "gray" or "dropped".
-    `margin`, `normalize`: of exemplar. `orders`: of a puzzle; `subset`: of these in a
-    step. `momentum`: of the norm of what answers puzzles: so few steps want less than
-    the paper's 0.997. `blur`: of SimCLR's and BYOL's views, as a part of how often they
-    are blurred. `changes`: of RandAugment, with task=labels. `pixels`: "gray" and the
-    like, of the network's first layer; "" leaves it as its task has it, which of
-    patches brings each to mean 0 and deviation 1. `schedule`: the paper's "drops", to a
-    tenth after 15 and 25 of 35 parts, or a "cosine", which wastes less of a short run.
+    `orders`: of a puzzle; `subset`: of these in a step. `momentum`: of the norm of what
+    answers puzzles: so few steps want less than the paper's 0.997. `blur`: of SimCLR's
+    and BYOL's views, as a part of how often they are blurred. `base_tau`: of BYOL's
+    target. `changes`: of RandAugment, by labels.
+
+    `schedule`: the paper's "drops", to a tenth after 15 and 25 of 35 parts, or a
+    "cosine", which wastes less of a short run.
     """
     layers.known(task, TASKS, "task")
     source = label_spaces.first(sources.from_spec(data), count)

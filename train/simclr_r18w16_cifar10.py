@@ -4,7 +4,7 @@
 
 Images of 32 pixels: a small stem, the authors' colour changes at half strength and no
 blur. Other images by data=, test=, image_size=, strength= and blur=, such as
-data=npz:imagenette224.npz#train test=npz:imagenette224.npz#test image_size=96
+data=npz:FILE.npz#train test=npz:FILE.npz#test image_size=96
 strength=1 blur=0.5. Labels are used by the probe alone. All images are kept decoded;
 with cache=false each is decoded anew.
 """

@@ -1,8 +1,7 @@
 """Classification, ImageNet-1k or Places: BYOL's strong baseline, and Revisiting's.
 
     sslzoo train supervised_in1k --workdir runs/labels
-    sslzoo train supervised_in1k strong=false backbone=revnet50 epochs=90 \\
-        --workdir runs/labels90
+    sslzoo train supervised_in1k strong=false backbone=revnet50 --workdir runs/labels90
 
 BYOL's: RandAugment, 200 epochs, Nesterov, 5 of warm-up and then half a cosine, smoothed
 labels; its ResNet-50 has 76.4 % on the validation images (Table 9). Neither its rate
@@ -28,6 +27,7 @@ SMALL = dict(
     batch_size=4,
     epochs=1,
 )
+USED = {knob: ("strong", (True,)) for knob in ("changes", "magnitude", "smoothing")}
 
 
 def recipe(
@@ -42,7 +42,7 @@ def recipe(
     smoothing=0.1,
     image_size=224,
     batch_size=256,
-    epochs=200,
+    epochs=0,
     augment="host",
     precision="float32",
     labelled="",
@@ -51,8 +51,10 @@ def recipe(
     seed=0,
 ):
     """`per_class`: images of each; 0 is all. `changes`, `magnitude`: of RandAugment.
-    `pixels`: what the network makes of them first; "gray" leaves no colours.
+    `pixels`: what the network makes of them first; "gray" leaves no colours. `epochs`:
+    0 is 200, or 90 with strong=false.
     """
+    epochs = epochs or (200 if strong else 90)
     source = labels.per_class(sources.from_spec(data), per_class, seed)
     example = supervised.view(image_size, changes if strong else 0, magnitude)
     a_pass = source.count // batch_size

@@ -27,6 +27,7 @@ SMALL = dict(
     outputs=16,
     keys=6,
 )
+USED = {k: ("method", ("moco",)) for k in ("keys", "momentum", "temperature")}
 
 
 def recipe(

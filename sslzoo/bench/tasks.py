@@ -6,7 +6,7 @@ from sslzoo.bench import timing
 
 THROUGH = {  # For each image of a batch so many go through the network.
     "rotation": 4,
-    "exemplar": 4,
+    "exemplar": 8,
     "jigsaw": 9,
     "relative_patch": 9,
     "simclr": 2,
@@ -18,6 +18,13 @@ THROUGH = {  # For each image of a batch so many go through the network.
     "vicreg": 2,
 }
 PATCHES = ("jigsaw", "relative_patch")
+SIZES = {  # Of heads, and how many copies, as the papers have them.
+    "exemplar": dict(embedding=1000, copies=8),
+    "jigsaw": dict(embedding=1000, hidden=4096),
+    "relative_patch": dict(embedding=1000, hidden=4096),
+    "simclr": dict(embedding=128, hidden=2048),
+    "byol": dict(embedding=256, hidden=4096),
+}
 OF_VIEWS = ("info_nce", "moco", "simsiam", "barlow_twins", "vicreg")
 
 
@@ -62,6 +69,7 @@ def task(
         count=0,
         epochs=1,
         precision=precision,
+        **SIZES.get(task, {}),
     )
     method = runner.untrained(plan)
     if task in OF_VIEWS:

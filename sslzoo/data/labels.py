@@ -147,6 +147,22 @@ def per_class(source, count, seed=0):
     return Subset(source, np.sort(np.concatenate(chosen)))
 
 
+def part(source, of_all, seed=0):
+    """A part of the images of each class, to the nearest whole one, but one at least.
+
+    Revisiting asks what few labels do by 10 and 5 % of them; whether by class is not
+    recorded.
+    """
+    if not 0 < of_all <= 1:
+        raise BadInput(f"A part of {of_all:g} of the images: give 0.1 for a tenth.")
+    labels, random = labelled(source), np.random.default_rng(seed)
+    chosen = []
+    for i in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == i))
+        chosen.append(members[: max(1, round(of_all * len(members)))])
+    return Subset(source, np.sort(np.concatenate(chosen)))
+
+
 def cut(tree, count):
     """The leaves of a tree in `count` groups, each a list; the largest first."""
     groups, whole = [_branches(tree)], []  # Those that may be parted, and leaves.

@@ -68,27 +68,27 @@ def setting(predictor, target, beta):
     )
 
 
-def check_setting(predictor, target, beta, batch_size, outputs, **knobs):
-    """Raises where a recipe's setting of the plane has no use for what it is told.
+ALPHA = 0.1
+USED = {  # By recipes of the plane, see `recipe.load`.
+    "base_tau": ("target", ("ema",)),
+    "constant_tau": ("target", ("ema",)),
+    "fresh_target": ("target", ("ema",)),
+    "ridge": ("predictor", ("ridge",)),
+    "predictor_rate": ("predictor", ("mlp",)),
+    "predictor_depth": ("predictor", ("mlp",)),
+}
+
+
+def check_setting(predictor, beta, alpha, batch_size, outputs):
+    """Raises where a recipe has alpha without negatives.
 
     And where a ridge has no more views than outputs, so that nothing is learned.
-
-    Args:
-        knobs: (value, default) of base_tau, alpha, ridge or predictor_rate.
     """
-    used = {
-        "base_tau": (target == "ema", "target=ema"),
-        "alpha": (beta > 0, "beta above 0"),
-        "ridge": (predictor == "ridge", "predictor=ridge"),
-        "predictor_rate": (predictor == "mlp", "predictor=mlp"),
-    }
-    for knob, (value, default) in knobs.items():
-        of_use, where = used[knob]
-        if value != default and not of_use:
-            raise BadInput(
-                f"{knob}={value} with predictor={predictor} target={target} "
-                f"beta={beta}: it is of {where} alone. Leave it out."
-            )
+    if alpha != ALPHA and not beta:
+        raise BadInput(
+            f"alpha={alpha} with beta={beta}: it is of beta above 0 alone. Leave it "
+            "out."
+        )
     if predictor == "ridge" and 2 * batch_size <= outputs:
         raise BadInput(
             f"predictor=ridge of outputs={outputs} and batch_size={batch_size}: so few "
@@ -139,7 +139,7 @@ class InfoNCE(Method):
         predictor="mlp",
         target="ema",
         beta=0.0,
-        alpha=0.1,
+        alpha=ALPHA,
         norm="l2",
         base_tau=0.996,
         constant_tau=False,

@@ -35,8 +35,8 @@ ORDERS = 10  # Of a puzzle: by 100 these few steps end where chance does, at ln 
 # The network that is trained at two widths, and the second: twice k = 1 would be twice
 # the hours of all the rest.
 NARROWED, NARROW = "resnet50v2", 0.5
-# Half as many steps as of CIFAR-10's, on half as large batches: of patches, nine of each
-# picture, and by VGG, more is hours.
+# Half as many steps as of CIFAR-10's, on half as large batches: of patches, nine of
+# each picture, and by VGG, more is hours.
 LARGE = dict(count=2000, image_size=96, batch_size=32, epochs="{epochs_of_96}")
 IMAGES = {  # Where they are, and how many are learned from.
     "cifar10": dict(
@@ -108,8 +108,19 @@ def cells():
                 yield cell(images, network, task, k, seeds)
 
 
-def part(sign, network, task, columns=("linear pooled",), k=1):
-    return sign, name("cifar10", network, task, k), columns
+def part(sign, network, task, columns=("linear pooled",), k=1, images="cifar10"):
+    return sign, name(images, network, task, k), columns
+
+
+def first_of(network, best, other, images="cifar10"):
+    """That a task is above another on a network."""
+    parts = (
+        part(1, network, best, images=images),
+        part(-1, network, other, images=images),
+    )
+    of = "" if images == "cifar10" else f"{images}, "
+    words = f"{of}{network}: {best} above {other}".replace("_", " ")
+    return Claim(words, parts)
 
 
 def favours(network, other):
@@ -137,14 +148,10 @@ CLAIMS = (
         (part(1, NARROWED, "rotation"), part(-1, NARROWED, "rotation", k=NARROW)),
     ),
     # Ranks change if both of these hold: it is the best of one, not of the other.
-    Claim(
-        "revnet50: rotation above exemplar",
-        (part(1, "revnet50", "rotation"), part(-1, "revnet50", "exemplar")),
-    ),
-    Claim(
-        "resnet50v1: exemplar above rotation",
-        (part(1, "resnet50v1", "exemplar"), part(-1, "resnet50v1", "rotation")),
-    ),
+    first_of("revnet50", "rotation", "exemplar"),
+    first_of("resnet50v1", "exemplar", "rotation"),
+    first_of("revnet50", "rotation", "relative_patch", "imagenette"),
+    first_of("resnet50v1", "relative_patch", "rotation", "imagenette"),
     favours("revnet50", "resnet50v1"),
     favours("revnet50", "vgg19bn"),
     *(Claim(f"{net}, rotation: the end above block3", end(net)) for net in RESIDUAL),

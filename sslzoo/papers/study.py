@@ -27,7 +27,7 @@ import keras
 import numpy as np
 
 from sslzoo import checkpoints, recipe, runner, workdir
-from sslzoo.errors import BadInput, Interrupted, UnknownName, nearest
+from sslzoo.errors import BadInput, Interrupted, MissingFile, UnknownName, nearest
 from sslzoo.evaluation import statistics
 from sslzoo.papers import figures
 
@@ -162,10 +162,10 @@ def run(
     asked = [(cell, seed, _asked(cell, seed, common)) for cell, seed in wanted]
     _check_one_setting(study, found, asked, out)
     left = [todo for todo in asked if not _is_there(found, *todo)]
-    _check_images(left)
+    _check_images(study, left)
     for done, (cell, seed, what) in enumerate(left):
         if done:
-            listener.said(_how_long(found, asked, len(left) - done))
+            listener.said(_how_long(found, asked, left[done:]))
         if minutes is not None and time.monotonic() - start > 60 * minutes:
             listener.said(f"{len(left) - done} of {len(asked)} are left for next time.")
             break
@@ -226,6 +226,27 @@ def _is_there(found, cell, seed, what):
     return kept is not None and all(kept.get(key) == what[key] for key in what)
 
 
+def current(study, found):
+    """What of `found` is of the study as it is now: of its rows' knobs and recipes.
+
+    Not compared is what people may say of all rows, of which a file has one setting.
+    """
+    return {
+        cell.name: {s: kept for s, kept in seeds.items() if _is_of(study, cell, kept)}
+        for cell in study.cells
+        if (seeds := found.get(cell.name))
+    }
+
+
+def _is_of(study, cell, kept):
+    told = {k for k, v in cell.knobs.items() if isinstance(v, str) and "{" in v}
+    told |= ({*study.knobs} - {*cell.knobs}) | {"seed"}
+    now = _asked(cell, 0, study.knobs)
+    knobs = {k: v for k, v in now.pop("knobs").items() if k not in told}
+    same = all(kept.get(key, value) == value for key, value in now.items())
+    return same and all(kept["knobs"].get(k, v) == v for k, v in knobs.items())
+
+
 def _check_one_setting(study, found, asked, out):
     """Raises where the file has rows of other knobs of the study: no table of both."""
     for cell, seed, what in asked:
@@ -240,7 +261,7 @@ def _check_one_setting(study, found, asked, out):
                 )
 
 
-def _check_images(left):
+def _check_images(study, left):
     """Raises at once where images of a row are not there, not after hours."""
     plans = {}
     for cell, _, what in left:
@@ -248,17 +269,26 @@ def _check_images(left):
         images = [v for v in knobs.values() if isinstance(v, str) and ":" in v]
         plans.setdefault((cell.recipe, *images, knobs.get("count")), knobs)
     for (name, *_), knobs in plans.items():
-        recipe.load(name, **knobs)
+        try:
+            recipe.load(name, **knobs)
+        except MissingFile as error:
+            ways = [f"{k}={v}" for k, v in study.knobs.items() if ":" in str(v)]
+            raise MissingFile(
+                f"{error} The study {study.name} says where its images are by "
+                f"{' '.join(ways)}, which you may say otherwise."
+            ) from None
 
 
 def _how_long(found, asked, left):
-    """What is left, if it takes as long as that which is there."""
-    there = [
-        found[cell.name][str(seed)]["seconds"]
-        for cell, seed, what in asked
-        if _is_there(found, cell, seed, what)
-    ]
-    return f"About {np.mean(there) * left / 60:.0f} min for the {left} that are left."
+    """What is left, if a row takes as long as its other seeds, or as all do."""
+    there = {}
+    for cell, seed, what in asked:
+        if _is_there(found, cell, seed, what):
+            seconds = found[cell.name][str(seed)]["seconds"]
+            there.setdefault(cell.name, []).append(seconds)
+    typical = np.mean([np.mean(of) for of in there.values()])
+    seconds = sum(np.mean(there.get(cell.name, typical)) for cell, _, _ in left)
+    return f"About {seconds / 60:.0f} min for the {len(left)} that are left."
 
 
 def _scores(study, cell, seed, what, workdirs, listener):
@@ -318,12 +348,13 @@ def verdict(claim, found):
 
 def tables(study, found):
     """The tables of a study, as Markdown."""
+    found = current(study, found)
     return "\n".join([*_table(study, found), "", *_claims(study, found)])
 
 
 def write_page(study, found, path):
     """Makes a page's tables anew, between its marks, and the pictures beside it."""
-    path = pathlib.Path(path)
+    path, found = pathlib.Path(path), current(study, found)
     made = inserted(path.read_text(), shown(study, found))
     for name, figure in study.figures.items():
         if drawn := figures.draw(figure, found):
@@ -333,6 +364,7 @@ def write_page(study, found, path):
 
 def shown(study, found):
     """What stands between the marks of a study's page: its tables, then pictures."""
+    found = current(study, found)
     pictures = [
         f"![{figure.words}]({name})\n\n{figure.words}"
         for name, figure in study.figures.items()

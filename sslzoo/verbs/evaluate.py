@@ -1,5 +1,6 @@
 """Measure the features of runs on labelled images; or how they do their own task."""
 
+import dataclasses
 import json
 
 from sslzoo.errors import BadInput
@@ -35,6 +36,12 @@ def arguments(verb):
     )
     verb.add_argument("--data", metavar="SPEC", help="labelled images to learn from")
     verb.add_argument("--test", metavar="SPEC", help="labelled images to be told")
+    verb.add_argument(
+        "--part",
+        type=float,
+        metavar="P",
+        help="learn from this part of each class alone: 0.05 is few labels",
+    )
     verb.add_argument("--size", type=int, help="side of the images (the recipe's)")
     verb.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
     verb.add_argument("--out", metavar="FILE", help="write the result as JSON too")
@@ -43,7 +50,7 @@ def arguments(verb):
 def run(args):
     from sslzoo import recipe, runner, watch, workdir
     from sslzoo.backbones import channels
-    from sslzoo.data import sources
+    from sslzoo.data import labels, sources
     from sslzoo.evaluation import blocks, ladder, pretext, tuned_layers
     from sslzoo.show import progress
 
@@ -79,6 +86,12 @@ def run(args):
             "These runs have no labelled images of their own. Name some: "
             "--data folder:labelled/train --test folder:labelled/test."
         )
+
+    if args.part is not None:
+        probes = {
+            name: dataclasses.replace(probe, train=labels.part(probe.train, args.part))
+            for name, probe in probes.items()
+        }
 
     def measured(method):
         if not args.endpoint:

@@ -146,6 +146,20 @@ def test_a_sample_has_so_many_of_each_class():
     assert labels.first(source(), 0).count == labels.first(source(), 5000).count == 1000
 
 
+def test_a_part_is_of_each_class_and_of_the_rare_one_image():
+    """A twentieth of 100 each; of three images one, though that is more."""
+    images = np.zeros((1003, 2, 2, 3), "uint8")
+    known = np.append(np.arange(1000) % 10, [10, 10, 10])
+    whole = Arrays(images, known, [*NAMES, "rare"])
+    few = labels.part(whole, 0.05)
+    assert np.bincount(few.labels).tolist() == [*10 * [5], 1]
+    assert (few.indices != labels.part(whole, 0.05, seed=1).indices).any()
+    assert labels.part(whole, 1).count == 1003
+    for wrong in (0, 1.5, -1):
+        with pytest.raises(BadInput, match="give 0.1 for a tenth"):
+            labels.part(whole, wrong)
+
+
 def test_the_images_stay_and_a_run_sees_the_new_labels():
     original = source(40)
     found = labels.random_buckets(original, 2)

@@ -51,7 +51,10 @@ def make(kind, rate=0.1, **settings):
 
 
 def small(**more):
-    plan = recipe.load(NAME, **{**recipe.module(recipe.find(NAME)).SMALL, **more})
+    knobs = {**recipe.module(recipe.find(NAME)).SMALL, **more}
+    if knobs.get("method", "moco") != "moco":
+        del knobs["keys"]
+    plan = recipe.load(NAME, **knobs)
     return dataclasses.replace(plan, probes={})
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from sslzoo import recipe, runner
 from sslzoo.data import sources
-from sslzoo.evaluation import features, knn, pretext
+from sslzoo.evaluation import features, knn, linear, pretext
 from sslzoo.evaluation.blocks import blocks
 from sslzoo.papers import revisiting
 
@@ -53,6 +53,15 @@ def test_a_cell_is_measured_by_block_and_by_its_task(task, images):
     )
     sets = known["pooled"], known["label"], asked["pooled"], asked["label"]
     assert found["kNN pooled"] == knn.evaluate(*sets)["top1"]
+    network = blocks(method, images, ["block3"], revisiting.DIMENSIONS)
+    known, asked = (
+        features.features(network, of, images, names=["block3"], crop=probe.crop)
+        for of in (probe.train, probe.test)
+    )
+    sets = known["block3"], known["label"], asked["block3"], asked["label"]
+    assert found["kNN block3"] == knn.evaluate(*sets)["top1"]
+    how = dict(grid=revisiting.GRID, standardize=True, seed=0)
+    assert found["linear block3"] == linear.evaluate(*sets, **how)["top1"]
 
 
 @pytest.mark.slow

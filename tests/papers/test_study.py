@@ -36,7 +36,7 @@ def made(**changes):
     claim = study.above("fast is faster", "fast", "slow", ("sum",))
     whole = dict(name="toy", title="", cells=cells(), claims=(claim,), measure=measure)
     return study.Study(
-        **{**whole, "columns": ("sum",), "knobs": {"base_tau": 0.95}, **changes}
+        **{**whole, "columns": ("sum",), "knobs": {"decay": 1e-4}, **changes}
     )
 
 
@@ -83,7 +83,7 @@ def test_the_scores_are_those_of_the_trained_networks(whole):
 
 
 def test_how_long_it_will_take_is_told_by_what_is_there(whole, tmp_path, monkeypatch):
-    """Cells of 60, 140, 340 seconds, and now one of 100: 160 each."""
+    """That of the other seed: cells of 60, 140 and 340 seconds, and now one of 100."""
     _, found, words = whole
     told = [w for w in words if w.startswith("About")]
     assert [w.split(" for ")[1] for w in told] == [
@@ -99,7 +99,7 @@ def test_how_long_it_will_take_is_told_by_what_is_there(whole, tmp_path, monkeyp
     monkeypatch.setattr(study, "time", clock)
     study.run(made(), tmp_path / "toy.json", tmp_path, listener=heard)
     assert [w for w in heard.words if w.startswith("About")] == [
-        "About 3 min for the 1 that are left."
+        "About 2 min for the 1 that are left."
     ]
 
 
@@ -142,16 +142,42 @@ def test_one_file_is_of_one_setting(whole, tmp_path):
     folder, found, _ = whole
     out = tmp_path / "toy.json"
     out.write_text((folder / "toy.json").read_text())
-    with pytest.raises(BadInput, match="with base_tau=0.95, and you ask for base_ta"):
-        study.run(made(), out, tmp_path, {"base_tau": "0.5"})
+    with pytest.raises(BadInput, match="with decay=0.0001, and you ask for decay"):
+        study.run(made(), out, tmp_path, {"decay": "0.5"})
     assert study.read(out) == found
+
+
+@pytest.mark.parametrize("changed", ["its knob", "its recipe"])
+def test_no_table_has_a_row_that_the_study_would_make_anew(whole, changed):
+    _, found, _ = whole
+    assert study.current(made(), found) == found
+    slow, *others = cells()
+    if changed == "its knob":
+        slow = dataclasses.replace(slow, knobs={**slow.knobs, "rate": 0.002})
+    else:
+        seeds = {s: {**kept, "text": "another"} for s, kept in found["slow"].items()}
+        found = {**found, "slow": seeds}
+    text = study.tables(made(cells=(slow, *others)), found)
+    assert "| slow |" not in text and "Not measured yet: 1 of 3 rows." in text
+    assert "| fast is faster |  |  | 0 | not measured yet |" in text
+
+
+def test_what_people_may_say_of_all_rows_is_no_other_study(tmp_path):
+    out = tmp_path / "toy.json"
+    one = made(cells=cells()[2:], claims=())
+    found = study.run(one, out, tmp_path, {"decay": "0.5"})
+    assert study.current(one, found) == found
 
 
 def test_images_that_are_missing_are_told_before_hours_of_other_rows(tmp_path):
     slow, *_, none = cells()
     last = dataclasses.replace(none, name="last", knobs={**TINY, "test": "npz:no#x"})
-    with pytest.raises(MissingFile, match="no"):
-        study.run(made(cells=(slow, last), claims=()), tmp_path / "x.json", tmp_path)
+    theirs = {**made().knobs, "cifar10": "npz:no#"}
+    with pytest.raises(MissingFile, match="by cifar10=npz:no#, which you"):
+        study.run(
+            made(cells=(slow, last), claims=(), knobs=theirs),
+            *(tmp_path / "x.json", tmp_path),
+        )
     assert not [*tmp_path.iterdir()]
 
 
@@ -178,12 +204,10 @@ def test_a_knob_is_of_all_cells_that_have_it(tmp_path):
     (slow, *_) = cells()
     one = made(cells=(study.Cell("slow", TOY, slow.knobs),))
     out = tmp_path / "toy.json"
-    found = study.run(one, out, tmp_path, {"base_tau": "0.5"})
-    assert found["slow"]["0"]["knobs"]["base_tau"] == 0.5
-    with pytest.raises(
-        UnknownName, match="no knob 'base_tua'. Did you mean 'base_tau'"
-    ):
-        study.run(one, out, tmp_path, {"base_tua": "0.5"})
+    found = study.run(one, out, tmp_path, {"decay": "0.5"})
+    assert found["slow"]["0"]["knobs"]["decay"] == 0.5
+    with pytest.raises(UnknownName, match="no knob 'deacy'. Did you mean 'decay'"):
+        study.run(one, out, tmp_path, {"deacy": "0.5"})
 
 
 def kept(**scores):
