@@ -155,6 +155,30 @@ def test_the_colour_papers_biases_learn_at_twice_the_rate(name):
     assert again.get_config()["rates"] == {"*bias": 1.0}
 
 
+def test_halves_and_resnets_are_split_on_imagenet_too():
+    """A half of row=split alone; two half-width ResNets, whose cells are of 32."""
+    path = recipe.find("split_brain_alexnet_in1k")
+    whole, half = (
+        small(path, **knobs).method() for knobs in ({}, dict(row="L_ab", half=True))
+    )
+    assert (
+        half.backbone.output["fc7"].shape[-1] * 2
+        == (whole.backbone.output["fc7"].shape[-1])
+    )
+    assert (
+        half.deployable().output["conv1"].shape[-1] * 2
+        == (whole.deployable().output["conv1"].shape[-1])
+    )
+    with pytest.raises(BadInput, match="row=L_ab or row=ab_L alone"):
+        small(path, half=True)
+    plan = small(path, backbone="resnet18", image_size=64, width=1 / 8)
+    method = runner.pretrain(plan)
+    image = np.zeros((1, 64, 64, 3), "float32")
+    assert method.stride == 32 and method.backbone(image)["block4"].shape[1:3] == (2, 2)
+    with pytest.raises(BadInput, match="there is row=split alone"):
+        small(path, backbone="resnet18", row="L_ab")
+
+
 def test_the_official_presets_are_those_of_the_sheet():
     knobs = recipe.module(recipe.find("byol_r50_in1k")).SMALL
     plan = recipe.load("byol_r50_in1k", **{**knobs, "epochs": 300, "stop_after": 0})

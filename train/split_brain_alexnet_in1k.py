@@ -2,6 +2,8 @@
 
     sslzoo train split_brain_alexnet_in1k --workdir runs/split
     sslzoo train split_brain_alexnet_in1k row=L_ab ab=reg --workdir runs/single
+    sslzoo train split_brain_alexnet_in1k row=L_ab half=true --workdir runs/first
+    sslzoo train split_brain_alexnet_in1k backbone=resnet50 --workdir runs/resnet
 
 The data is TFDS' imagenet2012 (which you download yourself, see TFDS), or a folder of
 folders: data=folder:imagenet/train. The paper says of its training: AlexNet without LRN
@@ -9,6 +11,11 @@ and with batch normalisation, images stretched to 256, windows of 180, 12 x 12 c
 The rest was never published; it is that of the authors' colorization by AlexNet, Adam
 and its schedule, biases at twice the rate (`biases`), batches of 80, mirrors. A linear
 classifier on conv3 of the row "split" had 35.4 %. Not run to the end by us.
+
+half=true, of the rows L_ab and ab_L, trains that half of "split" alone, as the authors
+did; docs/colour.md makes one network of two. backbone=resnet50, and any other of one
+row of blocks, stands for two of half its width, side by side, and has "split" alone:
+its cells are of stride 32, as many as its last map has.
 """
 
 import keras
@@ -17,6 +24,7 @@ from sslzoo import backbones
 from sslzoo.backbones import alexnet
 from sslzoo.data import sources
 from sslzoo.data.pipeline import Stream
+from sslzoo.errors import BadInput
 from sslzoo.methods import split_brain
 from sslzoo.optim import adam
 from sslzoo.recipe import Recipe, probes
@@ -36,7 +44,9 @@ SMALL = dict(
 
 def recipe(
     data="tfds:imagenet2012/train",
+    backbone="alexnet",
     row="split",
+    half=False,
     ab="cl",
     light="cl",
     mix=1 / 3,
@@ -62,30 +72,45 @@ def recipe(
     probe_every=10,
     seed=0,
 ):
-    """The rate falls after 240, 300 and 400 of 450 parts, to 1/3, 1/10 and 1/30."""
+    """The rate falls after 240, 300 and 400 of 450 parts, to 1/3, 1/10 and 1/30.
+
+    `stride`: pixels from cell to cell; those of a ResNet lie twice as far apart. 0: the
+    means of a smaller picture are asked.
+    """
+    if half and row not in ("L_ab", "ab_L"):
+        raise BadInput(f"half=true of row={row}: it is of row=L_ab or row=ab_L alone.")
     source = sources.from_spec(data)
     example = split_brain.example(image_size, stored)
     apart = row in ("split", "ensemble")
     pixels = split_brain.sees(row)
-    options = dict(width=width, pixels=pixels)
-    evaluated = alexnet.Evaluated(layout="split" if apart else "grouped", **options)
+    if backbone == "alexnet":
+        options = dict(width=width, pixels=pixels)
+        form = "split" if apart else "half" if half else "single"
+        layout = {"single": "grouped"}.get(form, form)
+        trunk, top = dict(name="alexnet", form=form, **options), "fc7"
+        evaluated = alexnet.Evaluated(layout=layout, **options)
+    elif row == "split":
+        trunk, top = dict(name="split", half=backbone, width=width / 2), "block4"
+        evaluated, stride = None, 2 * stride
+    else:
+        raise BadInput(f"row={row}: of backbone={backbone} there is row=split alone.")
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [steps * part // 450 for part in (240, 300, 400)],
         [rate, rate / 3, rate / 10, rate / 30],
     )
-    theirs = (data, row, ab, light, width, image_size, stored, batch_size, steps)
-    repeats = theirs == (
-        *("tfds:imagenet2012/train", "split", "cl", "cl", 1.0, 180, 256, 80, 450_000),
-    )
+    theirs = (data, backbone, row, ab, light, width, image_size, stored)
+    usual = ("tfds:imagenet2012/train", "alexnet", "split", "cl", "cl", 1.0, 180, 256)
+    repeats = (*theirs, batch_size, steps) == (*usual, 80, 450_000)
     return Recipe(
         streams=Stream(source, example, batch_size, augment),
         method=lambda: split_brain.SplitBrain(
-            backbones.build("alexnet", form="split" if apart else "single", **options),
+            backbones.build(**trunk),
             example,
             row=row,
             ab=ab,
             light=light,
             mix=mix,
+            top=top,
             stride=stride,
             unit=unit,
             drop=drop,

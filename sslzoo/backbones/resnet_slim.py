@@ -32,10 +32,10 @@ def resnet_slim(
     channels=3,
     name=None,
 ):
-    """RGB in [0, 1] -> {"after_root", "block1" .. , the units, "pooled"}.
+    """RGB in [0, 1] -> {"after_root", "block1" .. , the units, "postnorm", "pooled"}.
 
-    "pooled" is the mean of the last block after BN and ReLU, slim's "postnorm", whose
-    scales are of the trunk's own. Images of 32 n + 1 pixels keep corners aligned.
+    "postnorm" is the last block after BN and ReLU, whose scales are of the trunk's own,
+    and "pooled" its mean. Images of 32 n + 1 pixels keep corners aligned.
 
     Args:
         depth: 50, 101, 152 or 200.
@@ -70,7 +70,7 @@ def resnet_slim(
             if block == told:
                 features[title] = x
         features[f"block{block}"] = x
-    x = norm_relu(x, "last")
+    x = features["postnorm"] = norm_relu(x, "last")
     features["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(images, features, name=name or f"resnet{depth}slim")
 

@@ -19,7 +19,7 @@ import numpy as np
 from sslzoo.augment import patches
 from sslzoo.data import pipeline
 from sslzoo.data.combined import Subset
-from sslzoo.errors import UnknownName, nearest
+from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.evaluation import feature_shift, ladder
 from sslzoo.evaluation.features import features
 from sslzoo.optim import sgd
@@ -32,7 +32,7 @@ def evaluate(
     test,
     size,
     depths=("none", "fc6", "conv4_1", "all"),
-    feature="pooled",
+    feature=None,
     scales=(1.0, 1.5),
     rate=1e-3,
     decay=5e-4,
@@ -50,17 +50,19 @@ def evaluate(
         size: of the images shown; in training they are random squares of images that
             are as much larger as `scales` says, least and most, and mirrored.
         depths: the first layer that learns, by its name; "none" and "all".
-        feature: what is classified; of a map the mean over all places.
+        feature: what is classified, of a map the mean over all places: `last` of the
+            model, unless it is said.
         epochs: at most.
         shift: features of which is told how far they moved: see `feature_shift`.
 
     Returns:
         {depth: {"top1", "validation_top1", "epochs"}}; and "shift" where it is asked.
     """
+    feature = feature or last(model)
     for name in (feature, *shift):
         known_feature(name, model.output)
     for depth in depths:
-        known_depth(model, depth)
+        known_depth(model, depth, feature)
     order = np.random.default_rng(seed).permutation(train.count)
     held = max(1, train.count // 10)
     known, asked = Subset(train, order[held:]), Subset(train, order[:held])
@@ -124,12 +126,23 @@ def compare(runs, probes, depths, epochs=100, say=lambda words: None):
     return results
 
 
-def known_depth(model, depth):
+def last(model):
+    """The feature behind all layers: "pooled" of an AlexNet is before its fc6."""
+    return "fc7" if "fc7" in model.output else "pooled"
+
+
+def known_depth(model, depth, feature):
     names = [layer.name for layer in model.layers if layer.weights]
     if depth not in ("none", "all", *(layer.name for layer in model.layers)):
         raise UnknownName(
             f"{model.name} has no layer {depth!r} to fine-tune from."
             f"{nearest(depth, names)} Give none, all, or one of: {', '.join(names)}."
+        )
+    below = keras.Model(model.input, model.output[feature]).layers
+    if depth not in ("none", "all", *(layer.name for layer in below)):
+        raise BadInput(
+            f"{feature!r} of {model.name} is before its layer {depth!r}, of which "
+            "nothing would learn. Give a depth before it, or a later feature."
         )
 
 

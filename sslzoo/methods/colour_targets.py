@@ -151,7 +151,8 @@ class Bins(Target):
         counts = None
         if self.prior is not None:
             prior = tf.constant(self.prior, tf.float32)
-            counts = color.rebalancing(prior, self.uniform)
+            # Few images leave bins out, which are the rarest of all.
+            counts = color.rebalancing(prior, self.uniform, empty=True)
         loss = cross_entropy(outputs, bins, weights, counts)
         return self.scale * loss
 

@@ -69,6 +69,10 @@ CELLS = (
         1,
         dict(zip(LAYERS, "19.3 36.3 44.2 48.3 50.5 51.0".split())),
     ),
+    # What the colorizers see. Not trained either, but its batch norms are: as it begins
+    # its deep maps are so nearly constant that rounding is measured.
+    Cell("random, gray", COLOR, {"target": "bins", "rate": 0.0, "epochs": 1}),
+    Cell("labels, gray", "supervised_alexnet_cifar10", {"pixels": "gray"}),
     split("split-brain (cl,cl)", "17.7 29.3 35.4 35.2 32.8 33.0", 3),
     split(
         "split-brain (reg,reg)", "17.4 27.9 33.6 34.2 32.3 32.2", ab="reg", light="reg"
@@ -138,8 +142,9 @@ FIGURES = {
                 "equation 4": "(L,ab)→(ab,L)",
                 "equation 5": "(L,ab,Lab)→(ab,L,Lab)",
             },
-            "colorizers": {
-                **BESIDE,
+            "colorizers, all of gray": {
+                "random": "random, gray",
+                "labels": "labels, gray",
                 "Lab regression": "colorizer, Lab regression",
                 "histograms": "colorizer, histograms",
                 "313 classes": "colorizer, 313 classes",

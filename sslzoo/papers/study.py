@@ -9,7 +9,7 @@ A claim is of two cells or more, trained with the same seeds:
     d_s = the sum of sign * score of a part, of seed s
 
 It holds where Student's interval of the mean of d is above zero, is contradicted where
-it is below, and else is not decided.
+it is below, and else, or of fewer than three seeds, is not decided.
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ from sslzoo.evaluation import statistics
 from sslzoo.papers import figures
 
 MACHINERY = ("__init__", "study", "figures")
+ENOUGH = 3  # Seeds that decide a claim.
 MARKS = "<!-- begin of the tables -->", "<!-- end of the tables -->"
 
 
@@ -340,7 +341,7 @@ def verdict(claim, found):
         ]
     )
     says = "not decided"
-    if apart["low"] is not None:
+    if len(seeds) >= ENOUGH:  # Not as soon as it says what one would like to hear.
         says = "holds" if apart["low"] > 0 else says
         says = "is contradicted" if apart["high"] < 0 else says
     return {"difference": apart, "says": says}
@@ -404,7 +405,18 @@ def _table(study, found):
         lines.append(_row([cell.name, str(len(seeds)), *measured, *paper]))
     if left := len(study.cells) - len(there):
         lines += ["", f"Not measured yet: {left} of {len(study.cells)} rows."]
-    return lines
+    return [*lines, *_hours(found)]
+
+
+def _hours(found):
+    """What the runs took of processors, of those of which it was kept."""
+    runs = [one for seeds in found.values() for one in seeds.values()]
+    known = [one["processor_seconds"] for one in runs if "processor_seconds" in one]
+    if not known:
+        return []
+    words = f"{sum(known) / 3600:.1f} processor hours, of {len(known)} runs"
+    others = len(runs) - len(known)
+    return ["", words + (f"; of {others} more it was not kept." if others else ".")]
 
 
 def _claims(study, found):

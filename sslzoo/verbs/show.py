@@ -9,7 +9,9 @@ LATE = "images"
 def arguments(verb):
     verb.add_argument("name", help="of a model with heads, or the workdir of a run")
     verb.add_argument("images", nargs="?", help="a folder, or a spec: toyworld:test")
-    verb.add_argument("--out", required=True, metavar="FILE", help="the picture")
+    verb.add_argument(
+        "--out", default="show.png", metavar="FILE", help="the picture (show.png)"
+    )
     verb.add_argument("--count", type=int, default=8, metavar="N", help="of images (8)")
     what = verb.add_mutually_exclusive_group()
     what.add_argument(

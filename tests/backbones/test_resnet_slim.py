@@ -48,11 +48,12 @@ def test_a_plain_numpy_network_gives_the_same(output_stride, side):
             if block == 3:
                 wanted[name] = x
         wanted[f"block{block}"] = x
-    wanted["pooled"] = norm_relu(x, "last").mean((0, 1))
+    wanted["postnorm"] = norm_relu(x, "last")
+    wanted["pooled"] = wanted["postnorm"].mean((0, 1))
     assert wanted["block3"].shape[:2] == (side, side)
 
     ours = model(image[None].astype("float32"))
-    assert set(ours) == set(wanted) and len(wanted) == 23 + 5
+    assert set(ours) == set(wanted) and len(wanted) == 23 + 6
     for name, value in wanted.items():
         scale = abs(value).max()
         np.testing.assert_allclose(ours[name][0] / scale, value / scale, atol=2e-5)
@@ -120,6 +121,7 @@ def test_block4_is_there_for_those_who_ask():
     assert list(model.output) == [
         "after_root",
         *(f"block{i}" for i in (1, 2, 3, 4)),
+        "postnorm",
         "pooled",
     ]
     assert model.output["block4"].shape[-1] == 128

@@ -191,6 +191,22 @@ def test_only_layers_from_the_depth_on_are_fine_tuned():
         tuned_layers.evaluate(model, few, few, 32, depths=("none", "fc66"))
 
 
+def test_fine_tuning_from_fc6_on_moves_fc6_of_an_alexnet():
+    """Whose "pooled" is of pool5, so that its classifier would not see fc6 at all."""
+    few = source(20)
+    net = backbones.build("alexnet", form="single", geometry="small", width=1 / 16)
+    maps = ("conv5", "fc6", "fc7")
+    found = tuned_layers.evaluate(
+        net, few, few, 32, ("none", "fc6"), rate=0.1, epochs=1, shift=maps
+    )
+    stayed, moved = found["none"]["shift"], found["fc6"]["shift"]
+    assert all(stayed[k]["low"] == pytest.approx(1, abs=1e-5) for k in maps)
+    assert moved["conv5"]["low"] == pytest.approx(1, abs=1e-5)
+    assert moved["fc6"]["low"] < 0.999 and moved["fc7"]["low"] < 0.999
+    with pytest.raises(BadInput, match="'pooled' of .* is before its layer 'fc6'"):
+        tuned_layers.evaluate(net, few, few, 32, ("fc6",), feature="pooled")
+
+
 def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
     """Two classes, dark and bright: told at once, so no epoch gains but the first."""
     keras.utils.set_random_seed(0)

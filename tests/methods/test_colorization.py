@@ -355,7 +355,7 @@ def test_half_precision_keeps_its_loss_and_places_in_full():
 
 
 def test_a_recipe_has_the_head_of_zhang_on_the_multi_task_papers_trunk():
-    """313 numbers of each 8th pixel, a linear layer of block3; its scales learn."""
+    """313 numbers of each 8th pixel, linear in the trunk's end; its scales learn."""
     small = recipe.module(recipe.find("colorization_in1k")).SMALL
     shape = dict(backbone="resnet101slim", width=1 / 32, image_size=32, batch_size=2)
     asked = dict(target="bins", points=0, margin=0, hidden=0, rebalance=True)
@@ -364,7 +364,8 @@ def test_a_recipe_has_the_head_of_zhang_on_the_multi_task_papers_trunk():
     method = plan.method()
     kernel, bias = method.head.get_weights()
     images = batch(2)["image"]
-    features = method.backbone(images, training=False)["block3"]
+    features = method.backbone(images, training=False)["postnorm"]
+    assert np.min(features) == 0  # Of the trunk's sums, behind BN and ReLU.
     assert features.shape == (2, 4, 4, 32) and method.target.gray_below == 5
     found = method.answers(images, None)
     wanted = np.reshape(features, (2, 16, -1)) @ kernel + bias

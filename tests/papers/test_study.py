@@ -224,6 +224,7 @@ def kept(**scores):
         ([0.30, 0.31, 0.33], "holds"),  # +0.10, +0.09, +0.11
         ([0.10, 0.11, 0.13], "is contradicted"),
         ([0.10, 0.30, 0.25], "not decided"),
+        ([0.30, 0.32], "not decided"),  # Both +0.10: of two seeds nothing is said.
         ([0.30], "not decided"),  # One seed has no interval.
     ],
 )
@@ -250,6 +251,18 @@ def test_tables_have_what_was_measured_and_what_the_paper_says_apart():
     assert "none" not in text and "Not measured yet: 1 of 3 rows." in text
     # d = 0.2 and 0.3: t(1) = 12.706, 0.25 +- 12.706 * 0.0707 / sqrt 2.
     assert "| fast is faster | +25.0 | -38.5 to +88.5 | 2 | not decided |" in text
+
+
+def test_a_table_says_what_its_runs_took(whole):
+    _, found, _ = whole
+    seconds = {"slow": 1800, "fast": 3600}
+    told = {
+        name: {s: {**kept, "processor_seconds": seconds.get(name)} for s, kept in of}
+        for name, of in ((name, seeds.items()) for name, seeds in found.items())
+    }
+    del told["none"]["0"]["processor_seconds"]
+    text = study.tables(made(), told)
+    assert "3.0 processor hours, of 4 runs; of 1 more it was not kept." in text
 
 
 def test_the_papers_difference_stands_beside_ours_where_it_has_one():
