@@ -51,7 +51,8 @@ def pretrain(
             method = untrained(recipe)
         streams, quarantines = _quarantined(recipe.streams, workdir, bad_images)
         path = workdir.quarantine if workdir else None
-        probes = Probes(recipe.probes, recipe.probe_every, path, bad_images)
+        probes = {name: p.seen(method.sees) for name, p in recipe.probes.items()}
+        probes = Probes(probes, recipe.probe_every, path, bad_images)
         run = _Run(
             dataclasses.replace(recipe, streams=streams),
             method,

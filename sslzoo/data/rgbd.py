@@ -119,6 +119,11 @@ class Seen(Source):
         item = self.source.read(index, window, smallest, wanted)
         return {**item, "image": item.pop(self.key)} if self.key in item else item
 
+    def batch(self, indices, only=None):
+        wanted = None if only is None else [self._theirs(name) for name in only]
+        items = self.source.batch(indices, wanted)
+        return {**items, "image": items.pop(self.key)} if self.key in items else items
+
     def size(self, index):
         return self.source.size(index)
 
@@ -127,6 +132,20 @@ class Seen(Source):
 
     def fingerprint(self):
         return sha256(self.source.fingerprint(), self.key)
+
+
+def seen(source, sees):
+    """The source as a network is shown it that sees "image", or "hha" in its place."""
+    if sees == "image":
+        return source
+    if sees not in source.fields:
+        raise BadInput(
+            f"The network sees depth, as HHA, and {source.name} has no {sees}, only "
+            f"{', '.join(source.fields)}. Give pictures with depth: rgbd:FILE, or "
+            "rgbd:toyworld:test. Arrays of HHA go through "
+            "sslzoo.load_preprocessor(NAME)."
+        )
+    return Seen(source, sees)
 
 
 class Frames(Source):
@@ -171,17 +190,19 @@ class Frames(Source):
         index = inside(self, index)
         image = decode.read(self._bytes("image", index))[0]
         depth = np.asarray(Image.open(io.BytesIO(self._bytes("depth", index))))
-        return {"image": self._middle(image), "depth": self._middle(depth) * self.unit}
+        image = self._middle(image, "picture", index)
+        depth = self._middle(depth, "depth", index) * self.unit
+        return {"image": image, "depth": depth}
 
     def _bytes(self, name, index):
         start, stop = self.arrays[f"{name}_offsets"][index : index + 2]
         return self.arrays[f"{name}_bytes"][start:stop].tobytes()
 
-    def _middle(self, pixels):
+    def _middle(self, pixels, what, index):
         if pixels.shape[:2] != (480, 640):
             raise BadInput(
-                f"{self.name}: an image of {pixels.shape[:2]} pixels; NYU Depth v2 has "
-                "(480, 640), of which its camera is known."
+                f"{self.name}: the {what} of item {index} has {pixels.shape[:2]} "
+                "pixels; NYU Depth v2 has (480, 640), of which its camera is known."
             )
         rows = slice(self.top, self.top + self.height)
         return pixels[rows, self.left : self.left + self.width]

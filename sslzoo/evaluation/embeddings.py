@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from sslzoo import __version__
-from sslzoo.data import base, sources
+from sslzoo.data import base, rgbd, sources
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput, MissingExtra, MissingFile
 from sslzoo.evaluation import features as evaluation
@@ -31,6 +31,7 @@ from sslzoo.zoo import serving
 SPACE = ("weights", "endpoint", "preprocessing", "l2")  # What decides the numbers.
 # Beside it. Of its precision alone the last digits depend.
 TOLD = ("model", "revision", "input", "precision", "source", "sslzoo")
+CONTRACT = ("size", "crop", "interpolation", "antialias")  # How images are shown.
 KINDS = (".npz", ".parquet")
 # What reading raises where another program, or half of a copy, made the file.
 NOT_OURS = (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError)
@@ -128,7 +129,8 @@ def features(
     Args:
         model: a name, as `load` takes it; or a `keras.Model`.
         images: a folder; a picture; a list of them; arrays, `[n, h, w, 3]` or of
-            several sizes, uint8 or float in [0, 1]; or a source of `sslzoo.data`.
+            several sizes, uint8 or float in [0, 1]; or a source of `sslzoo.data`. Of
+            a model that sees depth, a source that has it: "rgbd:FILE".
         batch_size: images at once.
         endpoint: the name of a feature; of a map, the mean over its places is taken.
         l2: makes each vector one of length 1.
@@ -154,7 +156,7 @@ def features(
             "and sslzoo.load(NAME) do."
         )
     precision = serving.known_precision(precision)
-    source = Quarantine(_source(images), threshold=1.0)
+    source = _source(images)
     earlier = _earlier(out, append)
     first = _first(source, earlier, out)
     if isinstance(model, (str, os.PathLike)):
@@ -169,6 +171,8 @@ def features(
             accept_license=accept_license,
         )
     contract = _contract(model, contract)
+    source = rgbd.seen(source, contract.get("sees", "image"))
+    source = Quarantine(source, threshold=1.0)
     provenance = _provenance(model, endpoint, contract, l2, quick)
     provenance["precision"] = precision
     if earlier:
@@ -281,7 +285,8 @@ def _contract(model, contract):
             "images. Give contract={'size': 224, 'crop': 0.875, 'interpolation': "
             "'bicubic', 'antialias': False}."
         )
-    return {key: known[key] for key in ("size", "crop", "interpolation", "antialias")}
+    contract = {key: known[key] for key in CONTRACT}
+    return contract | ({"sees": known["sees"]} if "sees" in known else {})
 
 
 def _provenance(model, endpoint, contract, l2, quick):

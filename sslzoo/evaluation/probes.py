@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from sslzoo.data import rgbd
 from sslzoo.data.base import has_labels, labelled
 from sslzoo.evaluation import ladder
 
@@ -27,6 +28,11 @@ class Probe:
         for source in (self.train, self.test):
             if not has_labels(source):
                 labelled(source)  # It says what is missing.
+
+    def seen(self, sees):
+        """It as a network is shown it that sees each item's "image", or its "hha"."""
+        train, test = (rgbd.seen(source, sees) for source in (self.train, self.test))
+        return dataclasses.replace(self, train=train, test=test)
 
 
 class Probes(keras.callbacks.Callback):

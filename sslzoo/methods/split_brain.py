@@ -30,7 +30,7 @@ from keras import ops
 
 from sslzoo import color
 from sslzoo.augment.windows import Windows
-from sslzoo.backbones import layers
+from sslzoo.backbones import fold, layers
 from sslzoo.errors import BadInput
 from sslzoo.heads import maps
 from sslzoo.losses.classification import cross_entropy
@@ -125,13 +125,14 @@ class SplitBrain(Method):
 
     Args:
         backbone: takes what the row sees, of "pixels" "lab", "l" or "ab"; of the row
-            "split" its halves must be apart, as those of alexnet(form="split")
-            and of `backbones.split` are.
+            "split", and of "ensemble", its halves must be apart, as those of
+            alexnet(form="split") and of `backbones.split` are.
         example: what the network is shown; see `example` above.
         row: of `ROWS`.
         ab, light: the loss of ab and of L, "cl" or "reg", where the row leaves it open.
-        mix: lambda of equation 5.
-        top: the feature that answers are read from; "HHA_Lab" has two branches on it.
+        mix: lambda of equation 5, 0 to 1/2.
+        top: the feature that answers are read from. None: "fc7"; of "HHA_Lab", which
+            has two branches of fc6 and fc7 of its own, "pool5", as the paper has it.
         stride: pixels from cell to cell of it: cell (i, j) is asked what is at pixel
             (stride i, stride j), the last pixel at most. 0: at a smaller picture of
             as many pixels as there are cells, its own made by means.
@@ -144,7 +145,7 @@ class SplitBrain(Method):
         hidden: channels of a branch's layers.
         momentum: of what their batch normalisation averages; less in short runs.
         evaluated: (backbone) -> the model that is exported, as `alexnet.Evaluated`;
-            None: the backbone.
+            None: the backbone, or what is `transferred` of an AlexNet of depth.
     """
 
     citation = """@inproceedings{zhang2017splitbrain,
@@ -178,7 +179,7 @@ class SplitBrain(Method):
         ab="cl",
         light="cl",
         mix=1 / 3,
-        top="fc7",
+        top=None,
         stride=16,
         unit=1.0,
         drop="element",
@@ -192,6 +193,17 @@ class SplitBrain(Method):
         layers.known(ab, ("cl", "reg"), "ab")
         layers.known(light, ("cl", "reg"), "light")
         layers.known(drop, ("element", "pixel"), "drop")
+        if not 0 <= mix <= 1 / 2:
+            raise BadInput(
+                f"mix={mix}: lambda of equation 5 is 0, for Lab alone, to 1/2, for "
+                "none of it. The recipes have 1/3."
+            )
+        if not unit > 0:
+            raise BadInput(
+                f"unit={unit}: what regression is of is divided by it. Give 1 for L, a "
+                "and b as they are, or more, such as 20, where a run is short."
+            )
+        top = top or ("pool5" if row == "HHA_Lab" else "fc7")
         self.row = rows(ab, light, mix)[row]
         every = [answer for one in self.row.passes for answer in one.asked]
         right = [f"{answer.name}_right" for answer in every if answer.loss == "cl"]
@@ -202,11 +214,15 @@ class SplitBrain(Method):
         layers.known(top, backbone.output, "top")
         self.stride, self.unit, self.literal = stride, unit, literal
         self.drop, self.keep_scale, self.evaluated = drop, keep_scale, evaluated
+        if evaluated is None and "HHA" in row and "pool5" in backbone.output:
+            self.evaluated = transferred
 
         self.trunk = self.behind_colours(top)
         channels = backbone.output[top].shape[-1]
         if row == "split":
             self.check_apart()
+        if row == "ensemble":
+            self.check_two()
         if self.row.shared:
             self.heads = {"all": maps.answers(channels, 3, "Lab")}
         else:
@@ -242,6 +258,23 @@ class SplitBrain(Method):
                 f"{self.backbone.name} is not split: the half that is asked what a and "
                 'b are sees them. Build alexnet with form="split", or "split" with '
                 "half=NAME; sslzoo.backbones.split.joined makes one of two networks."
+            )
+
+    def check_two(self):
+        """Raises where a weight is of both halves, though they see the same."""
+        side = self.backbone.input_shape[1] or 64
+        shape = (1, side, side, self.trunk.input_shape[-1])
+        noise = np.random.default_rng(0).normal(0, 20, shape).astype("float32")
+        with tf.GradientTape(persistent=True) as tape:
+            cells = ops.cast(self.trunk(noise), "float32")
+            sums = [tf.reduce_sum(half(cells, of)) for of in ("first", "rest")]
+        weights = tape.watched_variables()
+        slopes = (tape.gradient(x, weights, unconnected_gradients="zero") for x in sums)
+        if any(tf.reduce_any((a != 0) & (b != 0)) for a, b in zip(*slopes)):
+            raise BadInput(
+                f"{self.backbone.name} is not split: the halves of an ensemble, one "
+                "trained by classes and one by regression, would share its weights. "
+                'Build alexnet with form="split", pixels="l".'
             )
 
     def head(self, answer, channels, hidden, momentum):
@@ -439,16 +472,29 @@ class SplitBrain(Method):
         return images
 
 
+def transferred(backbone):
+    """What the paper takes of an AlexNet of depth: conv1 to pool5, of which "pooled" is
+    the mean, with batch normalisation absorbed. fc6 and fc7 begin anew.
+    """
+    names = [*backbone.output]
+    kept = {name: backbone.output[name] for name in names[: names.index("pool5") + 1]}
+    kept["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(kept["pool5"])
+    return fold.folded(keras.Model(backbone.input, kept, name=backbone.name))
+
+
 def _of_depth(told, hha):
-    """The mean |difference| where depth is known, of 255; and that of the mean."""
-    known = hha[..., 2] > 0
-    counts = np.maximum(known.sum(axis=(1, 2)), 1)
+    """The mean |difference| where depth is known, of 255; and that of who knows but
+    the mean of each channel, of all the pictures shown.
+    """
+    known, truth = hha[..., 2] > 0, 255 * np.float64(hha)
+    counts = known.sum(axis=(1, 2))
+    mean = truth[known].sum(axis=0) / max(counts.sum(), 1)
 
     def error(found):
-        apart = np.abs(found - 255 * np.float64(hha)).mean(-1) * known
-        return apart.sum(axis=(1, 2)) / counts
+        apart = np.abs(found - truth).mean(-1) * known
+        return apart.sum(axis=(1, 2)) / np.maximum(counts, 1)
 
-    return {"HHA error": error(told), "HHA error of the mean": error(HHA_MEAN)}
+    return {"HHA error": error(told), "HHA error of their mean": error(mean)}
 
 
 def half(maps, of):

@@ -8,6 +8,7 @@ A card is one image, and rows of its nearest ones, nearest first:
 import keras
 import numpy as np
 
+from sslzoo.data import rgbd
 from sslzoo.data.combined import Subset
 from sslzoo.data.quarantine import Quarantine
 from sslzoo.errors import BadInput
@@ -39,12 +40,14 @@ def of_run(method, plan, source, side):
 
     keras.utils.set_random_seed(plan.seed)  # As the run began.
     models = {"trained": method.deployable(), "random": plan.method().deployable()}
+    shown = [rgbd.seen(part, method.sees) for part in (among, chosen)]
     cards = [{"asked": _asked(chosen, i), "rows": {}} for i in range(chosen.count)]
     try:
         for kind, model in models.items():
             words = f"{kind} features"
-            train = features.features(model, among, size, crop=crop)
-            test = features.features(model, chosen, size, crop=crop)
+            train, test = (
+                features.features(model, part, size, crop=crop) for part in shown
+            )
             truths = test.get("label", [None] * chosen.count)
             found = nearest(train["pooled"], test["pooled"], own)
             for card, truth, row in zip(cards, truths, found):

@@ -78,7 +78,7 @@ def of(name, images, filters=False, top=None, count=8, where=None):
         return kernels(network)
     if top:
         size = side(method) if method else served.card.input["size"]
-        sees = method.sees if method else "image"
+        sees = method.sees if method else served.card.input.get("sees", "image")
         return excited(served, images, top, size, count, sees)
     return answers(method, images, count)
 
@@ -113,7 +113,7 @@ def answers(method, source, count=8):
     _need(source, names, type(method).__name__)
     items = [source.read(i, only=names) for i in spread(source.count, count)]
     batch = {
-        name: np.stack([_square(item[name], side(method)) for item in items])
+        name: np.stack([_square(item[name], side(method), name) for item in items])
         for name in sorted(names & {"image", "hha"})
     }
     found = method.sheet(batch)
@@ -145,7 +145,14 @@ def _need(source, names, who):
         )
 
 
-def _square(image, size):
+def _square(image, size, name="image"):
+    """The middle of it. Of HHA the nearest pixels: between a hole and what is known
+    nothing is known.
+    """
+    if name == "hha":
+        top, left, extent, _ = inputs.window(*image.shape[:2], 1.0)
+        at = (2 * np.arange(size) + 1) * extent // (2 * size)
+        image = image[top + at][:, left + at]
     contract = dict(size=size, crop=1.0, interpolation="bicubic", antialias=True)
     return inputs.view(image, contract)
 

@@ -211,10 +211,12 @@ def _said(method, plan, source):
         "What it says": lambda: pictures.answers(method, source, SAID),
         "First filters": lambda: pictures.kernels(method.backbone),
     }
-    last = [k for k, v in method.backbone.output.items() if len(v.shape) == 4][-1:]
+    served = method.deployable()
+    maps = [k for k, v in method.backbone.output.items() if len(v.shape) == 4]
+    last = [name for name in maps if name in served.output][-1:]
     if last:
         pages[f"What excites {last[0]} most"] = lambda: pictures.excited(
-            method.deployable(), few, last[0], pictures.side(method), sees=method.sees
+            served, few, last[0], pictures.side(method), sees=method.sees
         )
     rows = []
     for title, draw in pages.items():

@@ -93,6 +93,14 @@ def run(args):
             for name, probe in probes.items()
         }
 
+    sees = {method.sees for _, method, *_ in tasks}
+    if len(sees) > 1:
+        raise BadInput(
+            "Some of these runs see pictures and some depth, as HHA: they are no seeds "
+            "of one run. Evaluate them apart."
+        )
+    seen = {name: probe.seen(*sees) for name, probe in probes.items()}
+
     def measured(method):
         if not args.endpoint:
             return method.deployable()
@@ -106,12 +114,12 @@ def run(args):
     results = {name: {} for name in probes}
     features = [protocol for protocol in asked if protocol in ladder.PROTOCOLS]
     if features:
-        results = ladder.evaluate(runs, probes, features, args.seeds, say)
+        results = ladder.evaluate(runs, seen, features, args.seeds, say)
     more = []
     if "finetune" in asked:
         depths = (args.depths or "none,all").split(",")
         epochs = args.epochs or 100
-        more.append(tuned_layers.compare(tuned, probes, depths, epochs, say))
+        more.append(tuned_layers.compare(tuned, seen, depths, epochs, say))
     if "pretext" in asked:
         more.append(pretext.compare(tasks, probes, say))
     for found in more:

@@ -12,7 +12,7 @@ EXAMPLE = "sslzoo export runs/first --name byol_r18w16.toyworld_ep40"
 def arguments(verb):
     verb.add_argument("workdir", metavar="RUN", help="the workdir of a run that ended")
     verb.add_argument(
-        "--name", help="<method>_<arch>.<tag> (made of recipe and epochs)"
+        "--name", help="<method>_<arch>.<tag> (made of recipe, choices and epochs)"
     )
     verb.add_argument(
         "--registry", default="savedmodels", metavar="DIR", help="(savedmodels)"

@@ -30,7 +30,8 @@ class Card:
     backbone: dict  # "builder" and "options" of sslzoo.backbones where known,
     #                 "parameters"
     input: dict  # "size", "smallest", "fixed" (whether no other size), "channels",
-    #              "crop", "interpolation", "antialias"; for information "mean", "std"
+    #              "crop", "interpolation", "antialias"; "sees", where that is not RGB:
+    #              "hha"; for information "mean", "std"
     features: list  # of {"name", "channels", "stride"}, and "pooled", stride None
     licences: dict  # of "code", "weights", "data": SPDX, or words; "notice": a URL
     revision: int = 1  # counted up when a model is published again
@@ -163,6 +164,7 @@ _SHAPES = {  # What is read of a card, wherever it is read, is there and of its 
         "crop": NUMBER,
         "interpolation": TEXT,
         "antialias": FLAG,
+        "sees": Maybe(TEXT),
         "mean": Maybe(OrNull([NUMBER])),
         "std": Maybe(OrNull([NUMBER])),
     },

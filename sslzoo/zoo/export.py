@@ -73,7 +73,7 @@ def export(
     with registries.publishing(name, registry, readme=page.page) as draft:
         trained = method.deployable()
         backbone = in_float32(trained)
-        contract = input_of(backbone, size or _shown(method), crop)
+        contract = input_of(backbone, size or _shown(method), crop, method.sees)
         known = facts(method, name, contract, run, results, heads, licences, default)
         card = Card(
             name=name,
@@ -176,8 +176,12 @@ def in_float32(model):
     return twin
 
 
-def input_of(backbone, size=None, crop=0.875):
-    """The input of a card: what images the network takes, and how it is shown them."""
+def input_of(backbone, size=None, crop=0.875, sees="image"):
+    """The input of a card: what images the network takes, and how it is shown them.
+
+    Args:
+        sees: "image", or "hha" of a network of depth: as `Method.sees`.
+    """
     _, height, _, channels = backbone.input_shape
     size = height or size
     if size is None:
@@ -194,6 +198,8 @@ def input_of(backbone, size=None, crop=0.875):
         "interpolation": "bicubic",
         "antialias": False,
     }
+    if sees != "image":
+        contract["sees"] = sees
     for layer in backbone.layers:
         if isinstance(layer, Standardize):
             contract |= {"mean": list(layer.mean), "std": list(layer.std)}
@@ -248,6 +254,8 @@ def _licences(stated):
 
 def _limits(contract, licences, measured, heads, about):
     said = list(about.get("limits", ()))
+    if "sees" in contract:
+        said.append("It sees depth, as HHA: of photographs its features mean nothing.")
     said.append("Nothing was tried of decisions about people: it is not for them.")
     if not heads:
         said.append("It has no heads: its training cannot be gone on with.")

@@ -34,7 +34,13 @@ def prepared(images, contract):
         if not images:
             raise BadInput("No images: an empty list.")
         return np.stack([prepared(image, contract) for image in images])
-    images = picture(images)
+    given, images = images, picture(images)
+    if contract.get("sees") == "hha" and images is not given:
+        raise BadInput(
+            "A picture, where the model sees depth as HHA. sslzoo.color.hha(depth, "
+            "camera) makes it of depth in metres; where a picture is HHA already, give "
+            "it as an array: numpy.asarray(PIL.Image.open(PATH))."
+        )
     views = [view(image, contract) for image in _pixels(images, contract["channels"])]
     return np.stack(views) if np.ndim(images) == 4 else views[0]
 

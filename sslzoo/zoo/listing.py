@@ -163,7 +163,8 @@ def _facts(card, here):
     builder = card.backbone.get("builder") or card.arch
     yield "method", card.method
     yield "backbone", f"{builder}, {card.backbone['parameters'] / 1e6:.3g} M parameters"
-    yield "input", f"RGB in [0, 1], {shown['size']} x {shown['size']} {only}"
+    what = "HHA of depth" if shown.get("sees") == "hha" else "RGB"
+    yield "input", f"{what} in [0, 1], {shown['size']} x {shown['size']} {only}"
     yield "view", f"centre, {shown['crop']:g}; {shown['interpolation']}, {antialias}"
     for feature in card.features:
         stride = f"  stride {feature['stride']}" if feature["stride"] else ""

@@ -15,8 +15,8 @@ from sslzoo.errors import BadInput
 
 RENAMED = {}  # Old name -> new name, with its tag or without. The old one still works.
 
-_WORDS = "[a-z0-9]+(?:_[a-z0-9]+)*"
-WHOLE = re.compile(rf"[a-z0-9]+_{_WORDS}\.{_WORDS}")
+WORDS = re.compile("[a-z0-9]+(?:_[a-z0-9]+)*")
+WHOLE = re.compile(rf"[a-z0-9]+_{WORDS.pattern}\.{WORDS.pattern}")
 
 _NOT_READ = {  # Scheme -> how to have such a folder here.
     "hf": "hf download {rest} --local-dir DIR",

@@ -138,19 +138,32 @@ def _licences(card):
     return "## Licences\n\n" + _table(("of", "licence"), rows)
 
 
+_PICTURES = """features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {}]"""
+
+_DEPTH = """# [height, width], in metres; 0 where it is not known
+depth = numpy.load("depth.npy").astype("float32")
+camera = color.NYU  # Or yours, in pixels: color.Camera((fx, fy), (cx, cy))
+features = model(prepare([color.hha(depth, camera)]))  # [1, {}]"""
+
+
 def _use(card):
+    kind, fed, fit = "RGB images", _PICTURES, "images"
+    imports = "import sslzoo"
+    if card.input.get("sees") == "hha":
+        kind, fed, fit = "HHA, of depth,", _DEPTH, 'batches of {"image", "hha"}'
+        imports = "import numpy\nimport sslzoo\nfrom sslzoo import color"
     going_on = ""
     if card.heads:
         going_on = f'method = sslzoo.load("{card.name}", heads=True)'
-        going_on += "  # to go on: method.fit(images)\n"
+        going_on += f"  # to go on: method.fit({fit})\n"
     return f"""## Use
 
 ```python
-import sslzoo
+{imports}
 
-model = sslzoo.load("{card.name}")  # a keras.Model of RGB images in [0, 1]
+model = sslzoo.load("{card.name}")  # a keras.Model of {kind} in [0, 1]
 prepare = sslzoo.load_preprocessor("{card.name}")
-features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {_width(card)}]
+{fed.format(_width(card))}
 maps = sslzoo.load("{card.name}", features_only=True)  # all features, by name
 {going_on}```"""
 
@@ -201,6 +214,11 @@ def _width(card):
     return widths["pooled"]
 
 
+_HHA = """`sslzoo.color.hha(depth, camera)` of depth in metres: horizontal disparity \
+31000 / max(z, 100), height above the lowest point, both of cm, and 38 + the angle of \
+the surface with gravity in degrees, each / 255; black where no depth is known"""
+
+
 def _input(card):
     of = card.input
     sides = (
@@ -216,6 +234,8 @@ def _input(card):
         ("seen of a picture", "the centred square, of the short side " + part),
         ("resized", of["interpolation"] + (", antialiased" if of["antialias"] else "")),
     ]
+    if of.get("sees") == "hha":
+        rows[:1] = [(rows[0][0], f"HHA, {rows[0][1]}"), ("HHA", _HHA)]
     for key, words in (("mean", "subtracts, inside"), ("std", "divides by, inside")):
         if of.get(key) is not None:
             rows.append((words, ", ".join(f"{value:g}" for value in of[key])))

@@ -11,10 +11,19 @@ import keras
 
 from sslzoo import __version__
 from sslzoo.errors import BadInput
+from sslzoo.zoo.names import WORDS
+
+# Which images, and how it is computed: the card says it.
+NOT_NAMED = {"data", "test", "labelled", "unseen"}
+NOT_NAMED |= {"augment", "cache", "jit", "large_images", "precision"}
 
 
 def name_for(run):
     """A name for the model of a run: byol_r18w16.cifar10_ep8.
+
+    What was chosen by a word, or by yes and no, and is not as the recipe has it, is in
+    the name too, split_brain_alexnet.cifar10_row_drop50_ep10: by rates and other
+    numbers a run is made better, by these it is made another.
 
     Args:
         run: as `export` takes it; its recipe is called <method>_<arch>_<data>.
@@ -29,7 +38,17 @@ def name_for(run):
             f"No name can be made of the recipe {run['recipe']} with these knobs. Give "
             "one, as <method>_<arch>.<tag>: --name byol_r18w16.mine."
         )
-    return f"{bare}.{data}_ep{knobs['epochs']}"
+    return f"{bare}.{'_'.join([data, *_chosen(run)])}_ep{knobs['epochs']}"
+
+
+def _chosen(run):
+    """The words of a name that say which knobs have another word than their own."""
+    for knob, value in run["knobs"].items():
+        other = value != run.get("defaults", {}).get(knob, value)
+        words = f"{knob}_{value}".lower()
+        if other and isinstance(value, (str, bool)) and knob not in NOT_NAMED:
+            if WORDS.fullmatch(words):  # No path, and no list.
+                yield words
 
 
 def public(value):
@@ -108,6 +127,7 @@ def _learned_from(run):
 def summary(method, backbone, run):
     width = backbone.output["pooled"].shape[-1]
     words = f"{type(method).__name__} features of {backbone.name}, {width} numbers"
+    words += ", of depth as HHA" if method.sees == "hha" else ""
     if not run:
         return words
     images = sum(run["images"].values())

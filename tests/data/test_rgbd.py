@@ -105,11 +105,16 @@ def test_what_is_no_file_of_frames_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"has no depth_bytes.* Pictures alone are npz:"):
         sources.from_spec(f"rgbd:{tmp_path}/a.npz")
     image = encoded(np.zeros((8, 9, 3), np.uint8), "png")
+    right = encoded(np.zeros((480, 640, 3), np.uint8), "png")
     arrays = {f"{k}_bytes": image for k in ("image", "depth")}
     arrays |= {f"{k}_offsets": np.array([0, len(image)]) for k in ("image", "depth")}
     np.savez(tmp_path / "b.npz", **arrays, depth_metres_per_unit=np.float32(1))
     source = sources.from_spec(f"rgbd:{tmp_path}/b.npz")
-    with pytest.raises(BadInput, match=r"an image of \(8, 9\) pixels"):
+    with pytest.raises(BadInput, match=r"the picture of item 0 has \(8, 9\) pixels"):
         source.read(0)
+    arrays |= {"image_bytes": right, "image_offsets": np.array([0, len(right)])}
+    np.savez(tmp_path / "c.npz", **arrays, depth_metres_per_unit=np.float32(1))
+    with pytest.raises(BadInput, match=r"the depth of item 0 has \(8, 9\) pixels"):
+        sources.from_spec(f"rgbd:{tmp_path}/c.npz").read(0)
     with pytest.raises(BadInput, match="every=0"):
         sources.from_spec(f"rgbd:{tmp_path}/b.npz?every=0")

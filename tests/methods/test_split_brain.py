@@ -263,6 +263,11 @@ def test_a_network_that_is_not_split_is_refused():
         make("split", network("split", form="single", pixels="lab"))
 
 
+def test_an_ensemble_of_one_network_is_refused():
+    with pytest.raises(BadInput, match="the halves of an ensemble.* share its weights"):
+        make("ensemble", network("ensemble", form="single"))
+
+
 @pytest.mark.parametrize(
     "row, pixels", [("L_ab", "lab"), ("ab_L", "l"), ("split", "l")]
 )
@@ -288,6 +293,15 @@ def test_what_a_pass_leaves_out_is_zero_and_changes_nothing(row, batch):
     assert not np.any(shown["L"][..., 1:]) and not np.any(shown["ab"][..., 0])
     if row == "equation5":
         np.testing.assert_array_equal(shown["all"], lab)
+    light = np.array(color.rgb_to_lab(batch["image"])) * np.float32([1, 0, 0])
+    gray = {**batch, "image": color.lab_to_rgb(light)}
+    told, same = (method.answers(each) for each in (batch, gray))
+    passes = [one.shown for one in method.row.passes for _ in one.asked]
+    apart = {
+        shown: np.abs(said - of_gray).max()
+        for shown, (_, said), (_, of_gray) in zip(passes, told, same)
+    }
+    assert apart["L"] < 0.05 * apart["ab"]  # Lab to RGB and back is rounded.
 
 
 def test_equation_5_weighs_by_lambda(batch):
@@ -399,6 +413,43 @@ def test_what_is_exported_is_the_evaluation_network(batch):
     assert twin.deployable().output_shape == net.output_shape
 
 
+@pytest.mark.parametrize("row", ["RGB_HHA", "HHA_Lab"])
+def test_of_a_network_of_depth_conv1_to_pool5_are_exported(row, batch):
+    method = make(row)
+    method.train_step(batch)
+    net, images = method.deployable(), batch[method.sees]
+    kinds = {type(layer).__name__ for layer in net.layers}
+    assert not kinds & {"BatchNorm", "Affine"}
+    assert [*net.output][-2:] == ["pool5", "pooled"] and "fc6" not in net.output
+    found, expected = net(images), method.backbone(images)
+    for name, value in found.items():
+        near(value, expected[name])
+    near(found["pooled"], np.mean(found["pool5"], (1, 2)))
+    twin = SplitBrain.from_config(method.get_config())
+    assert twin.deployable().output_shape == net.output_shape
+
+
+def test_branches_of_depth_begin_behind_pool5():
+    options = dict(form="single", pixels="centred", momentum=0.9)
+    net = backbones.build("alexnet", geometry="small", width=1 / 16, **options)
+    method = make("HHA_Lab", net, top=None)
+    assert method.trunk.output is net.output["pool5"]
+
+
+def test_of_depth_the_mean_of_what_is_shown_is_the_one_to_beat(batch):
+    """Of each channel, over the known pixels: rooms may be far from these."""
+    hha = batch["hha"].numpy() / 4 + [0.0, 0.25, 0.5]
+    hha[:, :9] = 0
+    known = 255 * hha[:, 9:]
+    method = make("RGB_HHA")
+    found = method.sheet({**batch, "hha": hha.astype("float32")}).figures
+    expected = np.abs(known - known.mean((0, 1, 2))).mean((1, 2, 3))
+    np.testing.assert_allclose(found["HHA error of their mean"], expected, rtol=1e-4)
+    assert found["HHA error of their mean"].mean() < found["HHA error"].mean()
+    bare = method.sheet({**batch, "hha": 0 * batch["hha"]}).figures
+    assert not np.any([*bare.values()])
+
+
 def test_two_resnets_side_by_side_are_split_too(batch):
     net = backbones.build("split", half="resnet18", width=1 / 16, stem="small")
     method = make(net=net, top="block4", stride=4)
@@ -479,3 +530,18 @@ def test_wrong_settings_are_named(settings, message):
         make(**{"net": network("split"), **settings})
     with pytest.raises(BadInput, match="do not lie in images of stored=100"):
         split_brain.Windows(180, 100)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (dict(row="equation5", mix=0.9), "mix=0.9: lambda .* 0, .* to 1/2"),
+        (dict(row="equation5", mix=-0.1), "mix=-0.1: lambda"),
+        (dict(row="Lab_Lab", unit=0.0), "unit=0.0: .* Give 1 for L"),
+        (dict(row="Lab_Lab", unit=-1.0), "unit=-1.0"),
+        (dict(row="Lab_Lab", unit=np.nan), "unit=nan"),
+    ],
+)
+def test_numbers_that_no_run_can_use_are_refused(settings, message):
+    with pytest.raises(BadInput, match=message):
+        make(**settings)

@@ -200,6 +200,20 @@ def test_a_method_that_needs_depth_says_so():
     assert captions == ["RGB", "RGB -> HHA, reg", "truth"]
 
 
+def test_between_a_hole_of_depth_and_what_is_known_nothing_is_made_up():
+    hha = np.full((40, 60, 3), 200, "uint8")
+    hha[::7, ::5] = 0
+    for side in (24, 33, 40, 90):
+        drawn = pictures._square(hha, side, "hha")
+        assert drawn.shape == (side, side, 3)
+        assert {*np.unique(np.rint(255 * drawn))} == {0, 200}
+    ramp = np.tile(np.arange(40, dtype="uint8")[:, None, None], (1, 60, 3))
+    found = np.rint(255 * pictures._square(ramp, 20, "hha"))[:, 0, 0]
+    np.testing.assert_array_equal(found, 2 * np.arange(20) + 1)
+    unknown = pictures._square(hha, 24)
+    assert len(np.unique(np.rint(255 * unknown))) > 2
+
+
 def test_what_excites_a_network_of_depth_is_depth():
     """Its largest answer is of the reddest HHA; its picture is what is drawn."""
     depth = sources.from_spec("rgbd:toyworld:test?count=5&size=64")

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 
 import sslzoo
-from sslzoo import backbones, cli
+from sslzoo import backbones, cli, recipe
 from sslzoo.augment import views
 from sslzoo.errors import BadInput, MissingExtra, MissingFile, UnknownName
-from sslzoo.methods import byol
+from sslzoo.methods import byol, split_brain
 from sslzoo.methods.base import Method
 from sslzoo.optim import schedules, sgd
-from sslzoo.zoo import artifacts, card, export, load, page, registry, resume
+from sslzoo.zoo import artifacts, card, export, load, names, page, registry, resume
 from sslzoo.zoo import run as runs
 
 NAME = "byol_tiny.test_ep1"
@@ -502,6 +502,39 @@ def test_a_name_is_made_of_the_recipe_and_its_epochs():
     for wrong in (other, {**run, "recipe": "mine"}, {**run, "knobs": {}}):
         with pytest.raises(BadInput, match="--name"):
             runs.name_for(wrong)
+
+
+@pytest.mark.parametrize(
+    "knobs, words",
+    [
+        ({}, ""),
+        ({"row": "HHA_Lab"}, "row_hha_lab_"),
+        ({"row": "L_ab", "ab": "reg"}, "row_l_ab_ab_reg_"),
+        ({"light": "reg"}, "light_reg_"),
+        ({"literal": True}, "literal_true_"),
+        # Numbers, lists and paths; which images; how it is computed.
+        ({"mix": 0.2, "drops": "0.5,0.8", "seed": 3}, ""),
+        ({"data": "toyworld", "tree": "a.json"}, ""),
+        ({"precision": "mixed_bfloat16", "jit": True, "cache": False}, ""),
+    ],
+)
+def test_what_was_chosen_otherwise_is_in_the_name(knobs, words):
+    defaults = recipe.knobs_of("split_brain_alexnet_cifar10")
+    defaults |= {"drops": "0.667,0.833", "tree": ""}
+    run = {"recipe": "split_brain_alexnet_cifar10", "defaults": defaults}
+    found = runs.name_for({**run, "knobs": {**defaults, **knobs}})
+    assert found == f"split_brain_alexnet.cifar10_{words}ep10"
+    names.check(found)
+
+
+def test_rows_of_a_paper_have_names_of_their_own():
+    defaults = recipe.knobs_of("split_brain_alexnet_cifar10")
+    run = {"recipe": "split_brain_alexnet_cifar10", "defaults": defaults}
+    found = {
+        runs.name_for({**run, "knobs": {**defaults, "row": row}})
+        for row in split_brain.ROWS
+    }
+    assert len(found) == len(split_brain.ROWS)
 
 
 def test_what_is_said_of_an_entry_is_how_it_is_loaded(entry, monkeypatch):
