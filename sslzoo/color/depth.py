@@ -58,7 +58,7 @@ def hha(depth, camera, measured=None, down=None):
         down: the direction of gravity, `[..., 3]`, where it is known. Out of doors it
             should be: of a ground seen for 100 m, 1 degree makes 2 m of height.
     """
-    depth = ops.convert_to_tensor(depth)
+    depth = ops.cast(ops.convert_to_tensor(depth), "float32")  # NumPy has float64.
     known = ops.logical_and(depth > 0, depth < np.inf)  # false for NaN too
     depth = ops.where(known, depth, 1.0)
     use = known if measured is None else ops.logical_and(known, measured)

@@ -141,7 +141,7 @@ def _licences(card):
 _PICTURES = """features = model(prepare(["a.jpg", "b.jpg"]))  # [2, {}]"""
 
 _DEPTH = """# [height, width], in metres; 0 where it is not known
-depth = numpy.load("depth.npy").astype("float32")
+depth = numpy.load("depth.npy")
 camera = color.NYU  # Or yours, in pixels: color.Camera((fx, fy), (cx, cy))
 features = model(prepare([color.hha(depth, camera)]))  # [1, {}]"""
 

@@ -182,6 +182,13 @@ def test_a_batch_is_its_pictures():
 
 
 @pytest.mark.slow
+def test_depth_may_be_as_numpy_has_it():
+    depth, *_ = room()
+    np.testing.assert_array_equal(
+        color.hha(np.float64(depth), CAMERA), color.hha(depth, CAMERA)
+    )
+
+
 def test_compiled_it_is_the_same():
     depths = np.stack([room(0)[0], room(15)[0]])
     compiled = tf.function(lambda x: color.hha(x, CAMERA), jit_compile=True)(depths)
