@@ -1,7 +1,10 @@
 """From sources of items to the batches of a method."""
 
+import atexit
 import dataclasses
+import gc
 import os
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +15,18 @@ from sslzoo.errors import BadInput
 
 AT_ONCE = os.cpu_count() or 1  # images that are made
 BATCHES = min(AT_ONCE, 16)  # the same of whole batches, which lie in memory
+
+
+@atexit.register
+def let_go():
+    """Ends the pipelines of fits that were left within an epoch.
+
+    Keras keeps their iterators in a cycle, and an error that nobody caught does too. As
+    Python ends it kills the threads that read; an iterator that is let go of after that
+    would wait for them for ever.
+    """
+    sys.last_exc = sys.last_value = sys.last_traceback = None
+    gc.collect()
 
 
 @dataclasses.dataclass(frozen=True)
