@@ -369,7 +369,7 @@ def test_what_a_task_was_told_on_its_page_is_recorded(task):
     page = " ".join((DOCS / "pretext.md").read_text().split())
     (found,) = (v for k, v in json.loads((DOCS / f"{task}.json").read_text()).items()
                 if k != "made")  # fmt: skip
-    own, linear = found["its own task"], found["linear"]
+    own, linear = found["pretext"], found["linear"]
     assert f"{100 * own['trained']['mean']:.1f} %" in page
     trained, before = (f"{100 * linear[k]['mean']:.1f}" for k in ("trained", "random"))
     assert re.search(rf"{trained}( % by the linear probe)? \({before} before\)", page)
