@@ -43,14 +43,31 @@ class Windows(base.Transform):
     def start(self, item, seed):
         image = tf.convert_to_tensor(item["image"])
         windows = item["windows"] if "windows" in item else self.draw(image, seed)
-        return {
-            key: crops.resize(
-                tf.convert_to_tensor(item[key]), windows[..., 0, :], self.size
-            )
-            for key in ("image", "hha")
-            if key in item
-        }
+        view = {"image": crops.resize(image, windows[..., 0, :], self.size)}
+        if "hha" in item:
+            hha = tf.convert_to_tensor(item["hha"])
+            view["hha"] = _nearest(hha, windows[..., 0, :], self.size)
+        return view
 
     def finish(self, views, seed):
         mirror = draws.split(ops.tensor(seed), 2)[1]
         return {key: ops.flip(view, mirror) for key, view in views.items()}
+
+
+def _nearest(image, window, size):
+    """As `crops.resize`, of the nearest pixels: holes of depth do not mix with it."""
+    single = image.shape.rank == 3
+    if single:
+        image, window = image[None], window[None]
+    top, left, height, width = tf.unstack(tf.cast(window, tf.float32)[:, None], axis=-1)
+    middle = (tf.range(size, dtype=tf.float32) + 0.5) / size
+
+    def places(start, side):
+        return tf.cast(start + tf.floor(middle * side), tf.int32)
+
+    rows = tf.gather(image, places(top, height), axis=1, batch_dims=1)
+    found = tf.gather(rows, places(left, width), axis=2, batch_dims=1)
+    found = tf.ensure_shape(found, (*image.shape[:1], size, size, 3))
+    scale = 1 / 255 if image.dtype == tf.uint8 else 1.0
+    found = tf.cast(found, tf.float32) * scale
+    return found[0] if single else found

@@ -8,9 +8,10 @@ builds the two, `joined` is given them.
 import keras
 
 from sslzoo import backbones
-from sslzoo.backbones import layers
+from sslzoo.backbones import layers, resnet
 from sslzoo.errors import BadInput
 
+PADDED = [f"resnet{depth}" for depth in resnet.UNITS]  # Elsewhere as TensorFlow pads.
 CHANNELS = (1, 2)  # of L, and of a and b
 
 
@@ -20,10 +21,14 @@ def split(half="resnet18", width=0.5, channels=3, **options):
     Args:
         half: a name of `backbones.BUILDERS`; see `joined` for networks of your own.
         width: of each of the two: 0.5 gives features as wide as those of one network.
-        options: of `half`.
+        options: of `half`. A ResNet is of style "torch" unless they say another: its
+            paddings are symmetric, so that its cells lie on the pixels that they are
+            asked for.
     """
     if channels != 3:
         raise BadInput(f"channels={channels}: what is split into L and ab is RGB.")
+    if half in PADDED:
+        options = {"style": "torch"} | options
     light, colour = (
         backbones.build(half, width=width, channels=n, **options) for n in CHANNELS
     )

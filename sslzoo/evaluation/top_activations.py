@@ -9,6 +9,7 @@ is the borders that excite it.
 import numpy as np
 import tensorflow as tf
 
+from sslzoo.backbones import fields
 from sslzoo.errors import BadInput
 from sslzoo.evaluation.features import features
 from sslzoo.zoo.load import known_feature
@@ -47,7 +48,7 @@ def evaluate(model, source, size, name, channels=None, k=9, crop=None, batch_siz
 
     names = ("value", "where")
     found = features(largest, source, size, batch_size, None, names, crop)
-    first, stride, side = field_of_view(model, name)
+    first, stride, side = fields.field_of_view(model, name, size)
     result = {}
     for channel in channels:
         values = found["value"][:, channel]
@@ -63,50 +64,3 @@ def evaluate(model, source, size, name, channels=None, k=9, crop=None, batch_siz
             for i, c in zip(best, corners)
         ]
     return result
-
-
-def field_of_view(model, name):
-    """Where the window of the first cell of a map begins, the stride from one cell to
-    the next, and the side of a window: in pixels.
-
-    Behind a layer of kernel k, dilation d and stride s that pads p before:
-
-        side <- side + (k - 1) d stride
-        first <- first - p stride
-        stride <- s stride
-
-    Where paths join it is the widest. What looks at the whole image counts as nothing.
-    """
-    views = {id(model.input): (0, 1, 1)}
-    for operation in model.operations:
-        inputs = _listed(operation.input)
-        known = [views[id(x)] for x in inputs if id(x) in views]
-        for x in _listed(operation.output):
-            if id(x) not in views and known:
-                view = max(known, key=lambda view: view[2])
-                views[id(x)] = _behind(operation, inputs[0], view)
-    return views[id(model.output[name])]
-
-
-def _behind(layer, x, view):
-    first, stride, side = view
-    config = layer.get_config() if hasattr(layer, "get_config") else {}
-    if "strides" not in config:
-        padding = config.get("padding")
-        if isinstance(padding, (tuple, list)):  # ZeroPadding2D and its like.
-            first -= padding[0][0] * stride
-        return first, stride, side
-    k = (config.get("kernel_size") or config.get("pool_size"))[0]
-    s, d = config["strides"][0], config.get("dilation_rate", (1,))[0]
-    reach = (k - 1) * d
-    if config["padding"] == "same":
-        # Of a stride, TensorFlow pads as the size of the image asks: here, of a
-        # multiple of the stride.
-        first -= max(reach + 1 - s, 0) // 2 * stride
-    return first, stride * s, side + reach * stride
-
-
-def _listed(tensors):
-    if isinstance(tensors, dict):
-        return list(tensors.values())
-    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]

@@ -30,7 +30,7 @@ from keras import ops
 
 from sslzoo import color
 from sslzoo.augment.windows import Windows
-from sslzoo.backbones import fold, layers
+from sslzoo.backbones import fields, fold, layers
 from sslzoo.errors import BadInput
 from sslzoo.heads import maps
 from sslzoo.losses.classification import cross_entropy
@@ -103,9 +103,28 @@ def rows(ab, light, mix):
 ROWS = tuple(rows("cl", "cl", 1 / 3))
 
 
-def sees(row):
-    """What the backbone of a row takes of an image, as `layers.pixels` calls it."""
+USED = {  # The rows that use a setting, and what it is where it was not given.
+    "ab": (("split", "L_ab"), "cl"),
+    "light": (("split", "ab_L"), "cl"),
+    "mix": (("equation5",), 1 / 3),
+    "drop": (("drop50",), "element"),
+    "keep_scale": (("drop50",), True),
+    "literal": (("equation4",), False),
+}
+
+
+def sees(row, depth=False):
+    """What the backbone of a row takes of an image, as `layers.pixels` calls it.
+
+    Args:
+        depth: whether there are pictures of it, for the rows that want them.
+    """
     layers.known(row, ROWS, "row")
+    if "HHA" in row and not depth:
+        raise BadInput(
+            f"row={row} is of pictures with their depth: train it by "
+            "split_brain_alexnet_rgbd."
+        )
     return rows("cl", "cl", 1 / 3)[row].sees.lower()
 
 
@@ -133,9 +152,10 @@ class SplitBrain(Method):
         mix: lambda of equation 5, 0 to 1/2.
         top: the feature that answers are read from. None: "fc7"; of "HHA_Lab", which
             has two branches of fc6 and fc7 of its own, "pool5", as the paper has it.
-        stride: pixels from cell to cell of it: cell (i, j) is asked what is at pixel
-            (stride i, stride j), the last pixel at most. 0: at a smaller picture of
-            as many pixels as there are cells, its own made by means.
+        stride: pixels from cell to cell of it, and cell (i, j) is asked what is at
+            pixel (stride i, stride j), the last pixel at most. A network whose cells
+            lie elsewhere is refused. 0: they are asked for a smaller picture of as many
+            pixels as there are cells, each a mean.
         unit: of the numbers that regression is of; 1 is L, a, b and 0 to 255 of HHA,
             which the weight 200 in the paper fits.
         drop: what drop50 drops: each "element", or "pixel".
@@ -203,6 +223,19 @@ class SplitBrain(Method):
                 f"unit={unit}: what regression is of is divided by it. Give 1 for L, a "
                 "and b as they are, or more, such as 20, where a run is short."
             )
+        if not stride >= 0:
+            raise BadInput(
+                f"stride={stride}: give the pixels from one cell to the next, such as "
+                "16; or 0 for a smaller picture of means."
+            )
+        given = dict(ab=ab, light=light, mix=mix)
+        given |= dict(drop=drop, keep_scale=keep_scale, literal=literal)
+        for name, (users, usual) in USED.items():
+            if given[name] != usual and row not in users:
+                raise BadInput(
+                    f"{name}={given[name]} of row={row}, which does not use it: it is "
+                    f"of row={' and row='.join(users)} alone. Leave it out."
+                )
         top = top or ("pool5" if row == "HHA_Lab" else "fc7")
         self.row = rows(ab, light, mix)[row]
         every = [answer for one in self.row.passes for answer in one.asked]
@@ -218,6 +251,8 @@ class SplitBrain(Method):
             self.evaluated = transferred
 
         self.trunk = self.behind_colours(top)
+        if stride and example is not None:
+            self.check_cells(example.size)
         channels = backbone.output[top].shape[-1]
         if row == "split":
             self.check_apart()
@@ -247,18 +282,38 @@ class SplitBrain(Method):
         first = self.lab.output if lab else self.backbone.input
         return keras.Model(first, self.backbone.output[top], name="trunk")
 
+    def check_cells(self, size):
+        """Raises where the cells do not lie on the pixels that they are asked for."""
+        found = fields.centre(self.trunk, size=size)
+        if found is None:  # Of layers that do not tell what they see.
+            return
+        first, apart = found
+        if apart != self.stride or abs(first) > apart / 2:
+            raise BadInput(
+                f"The cells of {self.backbone.name} lie {apart} pixels apart, the "
+                f"first on pixel {first:g}, and by stride={self.stride} would be asked "
+                f"for those at 0, {self.stride}, {2 * self.stride} ... Give stride="
+                f"{apart} to a network of symmetric paddings, such as a ResNet of "
+                'style="torch"; or stride=0, where means are asked.'
+            )
+
     def check_apart(self):
-        """Raises where what the first half says changes with a and b."""
+        """Raises where what a half says changes with what it is asked."""
         side = self.backbone.input_shape[1] or 64
         noise = np.random.default_rng(0).normal(0, 20, (1, side, side, 3))
-        gray = noise * [1, 0, 0]
-        seen, other = (self.trunk(x.astype("float32")) for x in (noise, gray))
-        if np.any(ops.convert_to_numpy(half(seen, "first") != half(other, "first"))):
-            raise BadInput(
-                f"{self.backbone.name} is not split: the half that is asked what a and "
-                'b are sees them. Build alexnet with form="split", or "split" with '
-                "half=NAME; sslzoo.backbones.split.joined makes one of two networks."
-            )
+        said = self.trunk(noise.astype("float32"))
+        for of, shown, asked in (
+            ("first", (1, 0, 0), "what a and b are sees them"),
+            ("rest", (0, 1, 1), "what L is sees it"),
+        ):
+            less = self.trunk((noise * shown).astype("float32"))
+            if np.any(ops.convert_to_numpy(half(said, of) != half(less, of))):
+                raise BadInput(
+                    f"{self.backbone.name} is not split: the half that is asked "
+                    f'{asked}. Build alexnet with form="split", or "split" with '
+                    "half=NAME; sslzoo.backbones.split.joined makes one of two "
+                    "networks."
+                )
 
     def check_two(self):
         """Raises where a weight is of both halves, though they see the same."""
@@ -437,10 +492,9 @@ class SplitBrain(Method):
         """The loss of an answer, and for classes the part of cells that is right."""
         cells = said.shape[1:3]
         if answer.target == "HHA":
-            hha = self.at_cells(batch["hha"], cells)
+            hha, known = self.depth_of(batch["hha"], cells)
             target = (255 * hha - np.array(HHA_MEAN, "float32")) / self.unit
-            # A hole is black.
-            return half_squares(said, target, known=hha[..., 2] > 0), None
+            return half_squares(said, target, known=known), None
         lab = self.colours_of(batch["image"], cells)
         if answer.loss == "cl":
             is_ab = answer.target == "ab"
@@ -449,7 +503,7 @@ class SplitBrain(Method):
             return cross_entropy(said, bins), ops.mean(ops.cast(right, "float32"))
         target = (lab - np.array((50, 0, 0), "float32")) / self.unit
         part = layers.PARTS[answer.target]
-        if self.literal and self.row.shared:
+        if self.literal:
             asked = np.zeros(3, "float32")
             asked[part] = 1
             return half_squares(said, target * asked), None
@@ -462,6 +516,16 @@ class SplitBrain(Method):
         if self.stride:  # Few of all are looked at.
             return color.rgb_to_lab(self.at_cells(images, cells), standard)
         return self.at_cells(color.rgb_to_lab(images, standard), cells)
+
+    def depth_of(self, hha, cells):
+        """HHA of the cells, and of which it is known. A hole is black.
+
+        Of means, that of what is known, where that is half or more.
+        """
+        known = ops.cast(hha[..., 2:] > 0, "float32")
+        part = self.at_cells(known, cells)
+        mean = self.at_cells(hha * known, cells) / ops.maximum(part, 1e-6)
+        return mean, part[..., 0] > 0.5 - 1e-3
 
     def at_cells(self, images, cells):
         """What the images have where the cells lie, `[n, *cells, 3]`."""

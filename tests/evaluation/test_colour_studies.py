@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from sslzoo import backbones, recipe, runner, workdir
+from sslzoo.backbones import fields
 from sslzoo.data.sources import Arrays
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import feature_shift, snapshots, top_activations, tuned_layers
@@ -80,7 +81,7 @@ def test_a_window_is_all_that_a_cell_sees():
         with tf.GradientTape() as tape:
             y = tf.reduce_sum(net(x)[name][:, cell, cell] ** 2)
         seen = np.flatnonzero(np.abs(tape.gradient(y, x)).sum(axis=(0, 2, 3)))
-        first, stride, side = top_activations.field_of_view(net, name)
+        first, stride, side = fields.field_of_view(net, name)
         low = first + cell * stride
         # A max pool passes the gradient of the largest alone: less may be seen.
         assert max(low, 0) <= seen[0] and seen[-1] <= low + side - 1
@@ -95,7 +96,7 @@ def test_a_window_is_all_that_a_cell_sees():
 def test_the_fields_of_view_of_vgg16(name, truth):
     """Side 3 and 10; fc7's is 404 of stride 32, the 7 x 7 of fc6 on 212 of pool5."""
     net = backbones.build("vgg16", width=1 / 32)
-    first, stride, side = top_activations.field_of_view(net, name)
+    first, stride, side = fields.field_of_view(net, name)
     if truth:
         assert (first, stride, side) == truth
     else:

@@ -150,7 +150,7 @@ def test_marginals_of_histograms_stand_beside_those_of_the_image():
 
 
 def splitter(row, **settings):
-    sees, apart = split_brain.sees(row), row in ("split", "ensemble")
+    sees, apart = split_brain.sees(row, depth=True), row in ("split", "ensemble")
     net = backbones.build(
         "alexnet",
         form="split" if apart else "single",

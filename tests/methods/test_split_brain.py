@@ -8,8 +8,6 @@ import tensorflow as tf
 
 from sslzoo import backbones, color
 from sslzoo.backbones import alexnet, cut, fold
-from sslzoo.data import sources
-from sslzoo.data.pipeline import Stream, training_batches
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.methods import split_brain
 from sslzoo.methods.split_brain import ROWS, SplitBrain
@@ -32,7 +30,7 @@ def batch():
 
 def network(row, **options):
     """A small AlexNet that sees what the row does."""
-    apart, sees = row in ("split", "ensemble"), split_brain.sees(row)
+    apart, sees = row in ("split", "ensemble"), split_brain.sees(row, depth=True)
     form = "split" if apart else "single"
     pixels = "centred" if sees in ("rgb", "hha") else sees
     options = dict(form=form, pixels=pixels, momentum=0.9) | options
@@ -263,6 +261,23 @@ def test_a_network_that_is_not_split_is_refused():
         make("split", network("split", form="single", pixels="lab"))
 
 
+@pytest.mark.parametrize(
+    "first, rest, asked", [(1, 3, "what L is sees it"), (2, 2, "what a and b are")]
+)
+def test_either_half_that_sees_what_it_is_asked_is_refused(first, rest, asked):
+    """Of the first so many of L, a, b the one, of the last so many the other."""
+    images = keras.Input((None, None, 3))
+    lab = backbones.layers.Lab(name="lab")(images)
+    how = dict(kernel_size=3, strides=8)
+    one = keras.layers.Conv2D(4, **how)(lab[..., :first])
+    other = keras.layers.Conv2D(4, **how)(lab[..., -rest:])
+    top = keras.layers.Concatenate()([one, other])
+    pooled = keras.layers.GlobalAveragePooling2D()(top)
+    net = keras.Model(images, {"fc7": top, "pooled": pooled})
+    with pytest.raises(BadInput, match=f"the half that is asked {asked}"):
+        make(net=net)
+
+
 def test_an_ensemble_of_one_network_is_refused():
     with pytest.raises(BadInput, match="the halves of an ensemble.* share its weights"):
         make("ensemble", network("ensemble", form="single"))
@@ -273,7 +288,7 @@ def test_an_ensemble_of_one_network_is_refused():
 )
 def test_a_network_that_sees_what_it_is_asked_is_refused(row, pixels):
     with pytest.raises(
-        BadInput, match=f'Build it with pixels="{split_brain.sees(row)}"'
+        BadInput, match=f'Build it with pixels="{split_brain.sees(row, depth=True)}"'
     ):
         make(row, network(row, pixels=pixels))
 
@@ -343,19 +358,6 @@ def test_drop50_drops_half_by_the_counters(drop, keep_scale, batch):
     np.testing.assert_array_equal(held_out, ones)
 
 
-def test_a_hole_of_depth_teaches_nothing(batch):
-    method = make("RGB_HHA")
-    hha = batch["hha"].numpy()
-    hha[0, 8, 16] = 0
-    whole = float(method.test_step(batch)["loss"])
-    ((_, said),) = method.answers(batch)
-    target = 255 * batch["hha"][0, 8, 16] - split_brain.HHA_MEAN
-    cost = 0.5 * np.square(said[0, 1, 2] - target).sum() / (4 * CELLS**2)
-    method.reset_metrics()
-    found = float(method.test_step({**batch, "hha": hha})["loss"])
-    np.testing.assert_allclose(found, whole - cost, rtol=1e-5)
-
-
 @pytest.mark.parametrize("row", ROWS)
 def test_black_images_make_no_nan(row, batch):
     black = {**batch, "image": 0 * batch["image"], "hha": 0 * batch["hha"]}
@@ -363,31 +365,6 @@ def test_black_images_make_no_nan(row, batch):
     for _ in range(2):
         assert np.isfinite([float(v) for v in method.train_step(black).values()]).all()
     assert all(np.isfinite(w).all() for w in method.get_weights())
-
-
-def test_cells_are_asked_for_the_pixels_on_which_they_lie(batch):
-    """The last pixel at most; at 180 pixels, 12 cells of 16 are in the image."""
-    method = make()
-    found = method.at_cells(batch["image"], (CELLS, CELLS))
-    np.testing.assert_array_equal(found, batch["image"][:, ::8, ::8])
-    short = batch["image"][:, :30, :30]
-    found = method.at_cells(short, (CELLS, CELLS))
-    np.testing.assert_array_equal(found[:, -1, -1], short[:, 29, 29])
-    paper = make(stride=16)
-    images = tf.random.stateless_uniform((1, 180, 180, 3), (0, 1))
-    found = paper.at_cells(images, (12, 12))
-    np.testing.assert_array_equal(found, images[:, ::16, ::16])
-
-
-def test_cells_may_be_asked_for_means_in_place_of_pixels():
-    """Every colour counts, and the mean of all stays."""
-    method = make(stride=0)
-    image = np.zeros((1, 40, 40, 3), "float32")
-    image[:, :, 20:] = 1
-    found = method.colours_of(image, (5, 5)).numpy()
-    assert found.shape == (1, 5, 5, 3)
-    assert 1 < found[0, 2, 2, 0] < 99 and found[0, 2, 0, 0] < 1
-    np.testing.assert_allclose(found[..., 0].mean(), 50, atol=0.5)
 
 
 def test_the_unit_divides_what_regression_is_of(batch):
@@ -452,7 +429,7 @@ def test_of_depth_the_mean_of_what_is_shown_is_the_one_to_beat(batch):
 
 def test_two_resnets_side_by_side_are_split_too(batch):
     net = backbones.build("split", half="resnet18", width=1 / 16, stem="small")
-    method = make(net=net, top="block4", stride=4)
+    method = make(net=net, top="block4", stride=8)
     losses = [float(method.train_step(batch)["loss"]) for _ in range(2)]
     assert np.isfinite(losses).all()
     assert method.deployable() is net
@@ -461,59 +438,9 @@ def test_two_resnets_side_by_side_are_split_too(batch):
     np.testing.assert_allclose(folded, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_windows_are_of_the_stretched_image_and_flips_are_by_chance():
-    """Of 256 by 256, 180 by 180: of 512 by 128 pixels, 360 by 90, anywhere."""
-    seeds = np.stack([np.zeros(500, np.int64), np.arange(500)], -1)
-    windows = split_brain.example().windows(seeds, 512, 128)[:, 0]
-    assert (windows[:, 2:] == (360, 90)).all()
-    assert windows[:, 0].min() == 0 and windows[:, 0].max() == 152
-    assert windows[:, 1].min() == 0 and windows[:, 1].max() == 38
-    cut_out = split_brain.Windows(50, 0).windows(seeds, 60, 40)[:, 0]
-    assert (cut_out[:, 2:] == (50, 40)).all() and cut_out[:, 0].max() == 10
-    ramp = np.tile(np.arange(8, dtype="float32")[:, None] / 8, (500, 8, 1, 3))
-    views = split_brain.example(8, 8)({"image": ramp}, seeds)["image"].numpy()
-    turned = (views[:, 0, 0, 0] > views[:, 0, -1, 0]).mean()
-    assert 0.4 < turned < 0.6
-    np.testing.assert_allclose(np.sort(views, 2), ramp, atol=1e-5)
-
-
-class Pairs(sources.Source):
-    """Noise with other noise for its HHA, as `rgbd.RGBD` gives them."""
-
-    count, name, uniform = 4, "pairs", True
-    fields = dict.fromkeys(("image", "hha"), tf.TensorSpec([48, 48, 3], tf.uint8))
-
-    def read(self, index, window=None, smallest=None, only=None):
-        noise = np.random.default_rng(index).integers(0, 256, (2, 48, 48, 3), np.uint8)
-        return dict(zip(("image", "hha"), noise))
-
-    def batch(self, indices, only=None):
-        items = [self.read(index) for index in indices]
-        return {key: np.stack([item[key] for item in items]) for key in only}
-
-
-def test_picture_and_depth_are_cut_and_turned_alike():
-    source = Pairs()
-    stream = Stream(source, split_brain.example(33, 0), 4)
-    batch = next(iter(training_batches(stream, uses=("hha",))))
-    assert batch["image"].shape == batch["hha"].shape == (4, 33, 33, 3)
-    pairs = [source.read(i) for i in range(4)]
-    for image, hha in zip(batch["image"].numpy(), batch["hha"].numpy()):
-        places = [
-            (pair, i, j, turn)
-            for pair in pairs
-            for i in range(16)
-            for j in range(16)
-            for turn in (1, -1)
-            if _near(pair["image"][i : i + 33, j : j + 33][:, ::turn], image)
-        ]
-        assert len(places) == 1
-        ((pair, i, j, turn),) = places
-        assert _near(pair["hha"][i : i + 33, j : j + 33][:, ::turn], hha)
-
-
-def _near(pixels, image):
-    return np.abs(pixels / 255 - image).max() < 1e-3
+def test_a_row_of_depth_is_told_where_it_is_trained():
+    with pytest.raises(BadInput, match="train it by split_brain_alexnet_rgbd"):
+        split_brain.sees("RGB_HHA")
 
 
 @pytest.mark.parametrize(
@@ -540,6 +467,12 @@ def test_wrong_settings_are_named(settings, message):
         (dict(row="Lab_Lab", unit=0.0), "unit=0.0: .* Give 1 for L"),
         (dict(row="Lab_Lab", unit=-1.0), "unit=-1.0"),
         (dict(row="Lab_Lab", unit=np.nan), "unit=nan"),
+        (dict(stride=-4), "stride=-4: give the pixels"),
+        (dict(row="L_ab", light="reg"), "light=reg of row=L_ab, .* row=split and row="),
+        (dict(row="ab_L", ab="reg"), "ab=reg of row=ab_L, which does not use it"),
+        (dict(row="Lab_Lab", drop="pixel"), "it is of row=drop50 alone"),
+        (dict(row="split", mix=0.1), "it is of row=equation5 alone"),
+        (dict(row="equation5", literal=True), "it is of row=equation4 alone"),
     ],
 )
 def test_numbers_that_no_run_can_use_are_refused(settings, message):

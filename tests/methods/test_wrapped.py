@@ -73,7 +73,7 @@ def halves():
 
 def row(name):
     """A row of split-brain, and the network that it wants."""
-    sees = split_brain.sees(name)
+    sees = split_brain.sees(name, depth=True)
     make = rgb if sees in ("rgb", "hha") else lambda: seeing(sees)
     return SplitBrain, halves if name == "split" else make, dict(row=name, **CELLS)
 
