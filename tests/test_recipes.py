@@ -315,6 +315,14 @@ def test_a_recipe_knows_the_terms_of_its_images():
     assert other["measured_on"] == {"cifar10": "cifar10 (synthetic:8)"}
 
 
+@pytest.mark.parametrize("knob", [{}, {"rate": 1.0}, {"stride": 0}, {"start": "drawn"}])
+def test_split_brain_has_its_figures_by_the_settings_that_are_known(knob, monkeypatch):
+    source = sources.Synthetic(80)
+    monkeypatch.setattr(sources, "from_spec", lambda spec, *cache: source)
+    setting = recipe.load("split_brain_alexnet_in1k", seed=3, jit=True, **knob).setting
+    assert setting == ("" if knob else "AlexNet, ImageNet")
+
+
 @pytest.mark.parametrize(
     "name, knobs", [("byol_r50_in1k", {"epochs": 300}), ("byol_r18_imagenette", {})]
 )

@@ -10,7 +10,8 @@ put on the last map is not recorded, and neither is the scale of such images.
 As theirs, biases learn at twice the rate: `biases`. It drops after two of three epochs,
 and where it drops again is not recorded: `drops` are parts of the run.
 `scale` 0 makes the step of another target as large as that of histograms, at first.
-The paper reports 60.0 % mIU on VOC 2012. Not run to the end by us.
+The paper reports 60.0 % mIU on VOC 2012, with layers that see more (+FoV). Not run to
+the end by us.
 """
 
 from sslzoo import backbones

@@ -93,7 +93,7 @@ class Colorization(Method):
         {
             "setting": "VGG-16, histograms, ImageNet and Places, 10 epochs",
             "data": "VOC 2012, validation",
-            "protocol": "segmentation (mIU), gray, all layers fine-tuned",
+            "protocol": "segmentation (mIU), gray, all layers fine-tuned, +FoV",
             "value": 0.56,
             "source": "Larsson et al. 2017, Tables 1 and 6",
         },
@@ -107,7 +107,7 @@ class Colorization(Method):
         {
             "setting": "ResNet-152, histograms, ImageNet and Places, 35 epochs",
             "data": "VOC 2012, validation",
-            "protocol": "segmentation (mIU), gray, all layers fine-tuned",
+            "protocol": "segmentation (mIU), gray, all layers fine-tuned, +FoV",
             "value": 0.6,
             "source": "Larsson et al. 2017, Table 1",
         },
@@ -129,6 +129,9 @@ class Colorization(Method):
         affine=False,
         absorb=True,
     ):
+        _check(points=points, margin=margin, hidden=hidden)
+        if spacing < 1:
+            raise BadInput(f"spacing={spacing}: places lie 1 pixel apart, or more.")
         super().__init__(backbone, example, name="colorization")
         _gray(backbone)
         if not affine:
@@ -184,16 +187,16 @@ class Colorization(Method):
 
         Uniform over all pixels inside the margin; or all of these, `spacing` apart.
         """
-        if not self.points:
-            grid = np.stack(np.meshgrid(*map(self.grid, size), indexing="ij"), axis=-1)
-            grid = tf.constant(grid.reshape(1, -1, 2), tf.int32)
-            return tf.repeat(grid, tf.shape(seeds)[0], axis=0)
         room = np.array(size) - 2 * self.margin
-        if min(room) < 1:
+        if min(room) < 1 or not all(map(len, map(self.grid, size))):
             raise BadInput(
                 f"margin={self.margin} leaves nothing of images of {size}: give less "
                 "than half a side."
             )
+        if not self.points:
+            grid = np.stack(np.meshgrid(*map(self.grid, size), indexing="ij"), axis=-1)
+            grid = tf.constant(grid.reshape(1, -1, 2), tf.int32)
+            return tf.repeat(grid, tf.shape(seeds)[0], axis=0)
         u = draws.field(seeds, "places", (None, self.points, 2))
         return self.margin + tf.cast(tf.floor(u * room.astype("float32")), tf.int32)
 
@@ -300,6 +303,12 @@ def _of_bins(name, bins):
     if name == "hue":
         return np.array([colorsys.hsv_to_rgb(v, 0.75, 0.85) for v in middle])
     return np.array([colorsys.hsv_to_rgb(0.6, v, 0.85) for v in middle])
+
+
+def _check(**numbers):
+    for name, value in numbers.items():
+        if value < 0:
+            raise BadInput(f"{name}={value}: give 0 or more.")
 
 
 def _gray(backbone):

@@ -178,6 +178,11 @@ def named(kind, images, scale=0.0, rebalance=False, gray_below=0.0):
         raise BadInput(f"rebalance=true of target={kind}: bins alone are rebalanced.")
     if gray_below and kind != "bins":
         raise BadInput(f"gray_below={gray_below} of target={kind}: it is of bins.")
+    if not scale >= 0:
+        raise BadInput(
+            f"scale={scale}: a loss is made larger by it, or smaller. Give 1 to leave "
+            "it, or 0 to match the steps of histograms."
+        )
     target = TARGETS[kind](scale=scale or 1.0)
     if gray_below:
         target = dataclasses.replace(target, gray_below=gray_below)
@@ -213,14 +218,8 @@ def matched(target, other, images, places):
     Two losses with one rate for both are compared where their steps are alike (the
     paper, section 3). At first all outputs are near zero, and the last weights of one
     variance whatever is asked, so the gradient in the hypercolumn is as large as the
-    gradient in the outputs: of that, the root of the mean square is made equal.
+    gradient in the outputs: the length of that is made equal.
     """
-    if np.max(np.ptp(images, axis=-1)) < COLOURLESS:
-        raise BadInput(
-            f"The first {len(images)} images of the run have no colour, so that the "
-            "steps of two losses cannot be compared by them. Give other images, or "
-            "the scale of the loss yourself: scale=1."
-        )
 
     def size(asked):
         outputs = tf.zeros((*places.shape[:2], asked.outputs))
@@ -229,7 +228,14 @@ def matched(target, other, images, places):
             loss = asked.loss(outputs, images, places)
         return float(tf.norm(tape.gradient(loss, outputs)))
 
-    return dataclasses.replace(target, scale=target.scale * size(other) / size(target))
+    wanted, found = size(other), size(target)
+    if not found or np.max(np.ptp(images, axis=-1)) < COLOURLESS:
+        raise BadInput(
+            f"The first {len(images)} images of the run have no colour that counts, so "
+            "that the steps of two losses cannot be compared by them. Give other "
+            "images, or the scale of the loss yourself: scale=1."
+        )
+    return dataclasses.replace(target, scale=target.scale * wanted / found)
 
 
 def part_gray(images):

@@ -141,16 +141,27 @@ def test_a_network_that_sees_colours_is_refused():
     assert make_with(lab, {"conv5": 16}).backbone is lab
 
 
-def make_with(backbone, strides=None):
-    return Colorization(backbone, None, strides or {"block2": 4}, hidden=4)
+def make_with(backbone, strides=None, **settings):
+    settings = dict(hidden=4) | settings
+    return Colorization(backbone, None, strides or {"block2": 4}, **settings)
 
 
 def test_wrong_features_and_margins_are_told():
     with pytest.raises(UnknownName, match="Did you mean 'conv5'"):
         make(strides={"conv55": 16})
-    method = make(margin=16)
-    with pytest.raises(BadInput, match="margin=16 leaves nothing"):
-        method.train_step(batch())
+    for points in (8, 0):
+        method = make(margin=16, points=points)
+        with pytest.raises(BadInput, match="margin=16 leaves nothing"):
+            method.train_step(batch())
+
+
+@pytest.mark.parametrize(
+    "numbers", [dict(points=-1), dict(margin=-3), dict(hidden=-1), dict(spacing=0)]
+)
+def test_numbers_that_no_place_can_have_are_refused(numbers):
+    ((name, value),) = numbers.items()
+    with pytest.raises(BadInput, match=f"{name}={value}: "):
+        make_with(network(), {"conv5": 16}, **{"points": 0, **numbers})
 
 
 def test_a_step_with_dropout_is_a_function_of_its_examples():
@@ -191,7 +202,6 @@ def test_dropout_of_a_half_is_that_of_the_whole_batch():
 
 
 def test_normalisation_learns_no_scale_but_keeps_it_for_later():
-    build = dict(depth=18)
     backbone = backbones.build("resnet18", width=1 / 16, style="caffe")
     count = sum(w.path.endswith(("gamma", "beta")) for w in backbone.weights)
     method = Colorization(
@@ -201,7 +211,7 @@ def test_normalisation_learns_no_scale_but_keeps_it_for_later():
     before = {w.path: w.numpy() for w in backbone.weights}
     method.train_step(batch(size=64))
     frozen = [w for w in backbone.weights if w.path.endswith(("gamma", "beta"))]
-    assert count == len(frozen) > 0 and build
+    assert count == len(frozen) > 0
     for w in frozen:
         np.testing.assert_array_equal(w, before[w.path])
     moved = backbone.get_layer("root_bn").moving_mean

@@ -172,6 +172,14 @@ def test_losses_are_not_matched_by_images_without_colour(kind, shade):
     assert np.isfinite(prior).all() and sum(prior) == pytest.approx(1)
 
 
+def test_losses_are_not_matched_by_images_of_which_none_counts():
+    """Of some chroma, but so little that gray_below leaves them all out."""
+    pale = np.full((4, 16, 16, 3), 0.5, "float32") + np.float32([0.006, 0, -0.006])
+    assert np.isfinite(colour_targets.named("bins", lambda: pale).scale)
+    with pytest.raises(BadInput, match="no colour that counts"):
+        colour_targets.named("bins", lambda: pale, gray_below=5.0)
+
+
 def test_a_recipe_names_its_target():
     def some():
         return images(4)
@@ -187,6 +195,8 @@ def test_a_recipe_names_its_target():
     assert scaled.scale not in (0, 1)
     assert len(colour_targets.named("bins", some, 1.0, rebalance=True).prior) == 313
     assert colour_targets.named("bins", never, 2.0, gray_below=5.0).gray_below == 5
+    with pytest.raises(BadInput, match="scale=-1.0: a loss is made"):
+        colour_targets.named("bins", never, -1.0)
     with pytest.raises(BadInput, match="it is of bins"):
         colour_targets.named("histograms", never, gray_below=5.0)
     with pytest.raises(UnknownName, match="Did you mean 'histograms'"):
