@@ -35,7 +35,7 @@ def points(history, rate, probe, score="linear"):
     """The snapshots of a run in order: [{"epoch", "step", "rate", "loss", "score"}].
 
     Args:
-        history: the rows of a run's history.json; the first is before any step.
+        history: the rows of a run's history.jsonl; the first is before any step.
         rate: step -> learning rate: a schedule, or `rate_of` its optimizer.
         probe, score: of its probes which, and which of its figures: "knn" or "linear".
     """
