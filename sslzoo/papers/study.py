@@ -161,7 +161,7 @@ def run(
     turns = range(max(cell.seeds for cell in cells))
     wanted = [(c, seed) for seed in turns for c in cells if seed < c.seeds]
     asked = [(cell, seed, _asked(cell, seed, common)) for cell, seed in wanted]
-    _check_one_setting(study, found, asked, out)
+    _check_one_setting(study, found, common, out)
     left = [todo for todo in asked if not _is_there(found, *todo)]
     _check_images(study, left)
     for done, (cell, seed, what) in enumerate(left):
@@ -240,26 +240,37 @@ def current(study, found):
 
 
 def _is_of(study, cell, kept):
-    told = {k for k, v in cell.knobs.items() if isinstance(v, str) and "{" in v}
-    told |= ({*study.knobs} - {*cell.knobs}) | {"seed"}
-    now = _asked(cell, 0, study.knobs)
-    knobs = {k: v for k, v in now.pop("knobs").items() if k not in told}
+    now = _asked(cell, 0, {**study.knobs, **_said(study, cell, kept["knobs"])})
+    knobs = {k: v for k, v in now.pop("knobs").items() if k != "seed"}
     same = all(kept.get(key, value) == value for key, value in now.items())
     return same and all(kept["knobs"].get(k, v) == v for k, v in knobs.items())
 
 
-def _check_one_setting(study, found, asked, out):
+def _said(study, cell, knobs):
+    """{knob of the study: what was said of it}, as far as a row's knobs tell."""
+    said = {k: knobs[k] for k in study.knobs if k in knobs and k not in cell.knobs}
+    for knob, text in cell.knobs.items():
+        if isinstance(text, str) and knob in knobs:
+            # "{cifar10}train" and what stands there: the other way round.
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.*)", re.escape(text))
+            if told := re.fullmatch(pattern, str(knobs[knob])):
+                said |= told.groupdict()
+    return said
+
+
+def _check_one_setting(study, found, common, out):
     """Raises where the file has rows of other knobs of the study: no table of both."""
-    for cell, seed, what in asked:
-        kept = found.get(cell.name, {}).get(str(seed), {"knobs": {}})["knobs"]
-        for knob in study.knobs:
-            one, other = (knobs.get(knob) for knobs in (kept, what["knobs"]))
-            if None not in (one, other) and one != other:
-                raise BadInput(
-                    f"{out} has {cell.name!r} with {knob}={one}, and you ask for "
-                    f"{knob}={other}. Say {knob}={one}, or give another file: "
-                    "--out FILE.json."
-                )
+    shown = current(study, found)
+    for cell in study.cells:
+        asked = _said(study, cell, _asked(cell, 0, common)["knobs"])
+        for kept in shown.get(cell.name, {}).values():
+            for knob, one in _said(study, cell, kept["knobs"]).items():
+                if one != asked[knob]:
+                    raise BadInput(
+                        f"{out} has {cell.name!r} with {knob}={one}, and you ask for "
+                        f"{knob}={asked[knob]}. Say {knob}={one}, or give another "
+                        "file: --out FILE.json."
+                    )
 
 
 def _check_images(study, left):

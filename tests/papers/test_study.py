@@ -147,6 +147,40 @@ def test_one_file_is_of_one_setting(whole, tmp_path):
     assert study.read(out) == found
 
 
+@pytest.mark.parametrize(
+    "knobs, words",
+    [
+        ({"images": "toyworld:x?count"}, "images=synthetic.*Say images=synthetic,"),
+        ({"epochs_of_96": 3}, "epochs_of_96=1, and you .*=3. Say epochs_of_96=1,"),
+    ],
+)
+@pytest.mark.parametrize("row", ["none", "other"])
+def test_what_a_cell_says_by_a_knob_of_the_study_is_of_one_setting_too(
+    tmp_path, row, knobs, words
+):
+    """Of the row that is there, and of another; by the name that people may say."""
+    (*_, none) = cells()
+    by_theirs = {"data": "{images}:8", "epochs": "{epochs_of_96}"}
+    none = dataclasses.replace(none, knobs={**TINY, **by_theirs})
+    theirs = {"images": "synthetic", "epochs": 10, "epochs_of_96": 1}
+    both = (none, dataclasses.replace(none, name="other"))
+    one = made(cells=both, claims=(), knobs=theirs)
+    out = tmp_path / "toy.json"
+    found = study.run(one, out, tmp_path, rows=["none"])
+    assert study.current(one, found) == found
+    with pytest.raises(BadInput, match=f"has 'none' with {words}"):
+        study.run(one, out, tmp_path, knobs, rows=[row])
+    assert study.read(out) == found
+
+
+def test_the_rows_of_a_study_that_is_half_measured_are_of_it():
+    """Its images are our files; they go on being its rows."""
+    found = study.read(DOCS / "studies" / "colour.json")
+    assert study.current(colour.STUDY, found) == {
+        cell.name: found[cell.name] for cell in colour.CELLS if cell.name in found
+    }
+
+
 @pytest.mark.parametrize("changed", ["its knob", "its recipe"])
 def test_no_table_has_a_row_that_the_study_would_make_anew(whole, changed):
     _, found, _ = whole
