@@ -45,7 +45,8 @@ class Curves(Panels):
     panels: dict
     columns: dict
     one_scale: ClassVar[bool] = True
-    hues: ClassVar[list[str]] = ["#000000", "#999999", *HUES]
+    # A purple last: nine lines are told apart.
+    hues: ClassVar[list[str]] = ["#000000", "#999999", *HUES, "#54278f"]
 
     def asked(self):
         return [*self.columns.values()]

@@ -182,7 +182,7 @@ def by_blocks(images):
     panels = {
         network: {
             task: name(images, network, task)
-            for task in ("random", "labels", *WHOLE, *PATCHES)
+            for task in ("random", "labels", *WHOLE, *PATCHES, RANDOM_PATCHES)
             if name(images, network, task) in THERE
         }
         for network in NETWORKS

@@ -100,5 +100,6 @@ def test_the_figures_of_a_study_are_of_its_cells_and_columns(name):
         assert file.startswith(f"{name}_") and file.endswith(".png")
         assert {*figure.asked()} <= {*ours.columns}
         for lines in figure.panels.values():
+            assert len(lines) <= len({*figure.hues})  # No two are of one colour.
             for of in lines.values():
                 assert {of} <= cells if isinstance(of, str) else {*of} <= cells
