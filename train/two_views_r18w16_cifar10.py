@@ -4,8 +4,8 @@
 
 All four see the same views, BYOL's with brightness by a factor, so that they compare
 with `info_nce_r18w16_cifar10`; images are chosen as there. Rates are one for all, not
-tuned; `outputs` is of the projector, and the width of its hidden layers. `momentum`
-(MoCo's tau) and `keys` are for short runs. Labels are used by the probe alone.
+tuned; `outputs` is of the projector, and the width of its hidden layers. `base_tau`
+(MoCo's, which stays) and `keys` are for short runs. Labels are used by the probe alone.
 """
 
 from sslzoo import backbones
@@ -27,7 +27,7 @@ SMALL = dict(
     outputs=16,
     keys=6,
 )
-USED = {k: ("method", ("moco",)) for k in ("keys", "momentum", "temperature")}
+USED = {k: ("method", ("moco",)) for k in ("keys", "base_tau", "temperature")}
 
 
 def recipe(
@@ -42,7 +42,7 @@ def recipe(
     decay=5e-4,
     outputs=512,
     keys=4096,
-    momentum=0.99,
+    base_tau=0.99,
     temperature=0.2,
     views="baseline",
     blur=0.0,
@@ -69,7 +69,7 @@ def recipe(
         given = backbones.build(backbone, **options), example
         if method == "moco":
             heads = dict(hidden=outputs, outputs=max(1, outputs // 4))
-            return moco.MoCo(*given, keys, temperature, momentum, **heads)
+            return moco.MoCo(*given, keys, temperature, base_tau, **heads)
         if method == "simsiam":
             return simsiam.SimSiam(*given, outputs, max(1, outputs // 4))
         if method == "barlow_twins":

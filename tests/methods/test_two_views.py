@@ -88,6 +88,10 @@ def loss_by_hand(kind, method, batch, training):
     return loss
 
 
+def test_the_tau_of_moco_has_the_name_that_byols_has():
+    assert small(base_tau=0.5).method().tau == 0.5
+
+
 @pytest.mark.parametrize("kind", METHODS)
 def test_the_loss_is_that_of_the_paper_and_every_weight_learns_by_it(kind, batch):
     method = make(kind)
