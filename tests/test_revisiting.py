@@ -173,9 +173,47 @@ def test_labels_are_a_task_too_with_randaugment():
 
 
 def test_the_probe_may_learn_from_few():
-    plan = small("rotation", labelled=3)
+    plan = small("rotation", per_class=3)
     (probe,) = plan.probes.values()
     assert probe.train.count == 6 and plan.streams.source.count == 8
+
+
+@pytest.mark.parametrize(
+    "knobs, words",
+    [
+        (dict(task="jigsaw", smallest_crop=0.5), "smallest_crop=0.5 with task=jigsaw"),
+        (dict(task="rotation", embedding=8), "embedding=8 with task=rotation"),
+        (dict(task="exemplar", hidden=8), "hidden=8 with task=exemplar"),
+        (
+            dict(task="relative_patch", colours="dropped", gray=0.2),
+            "gray=0.2 and .* with colours=dropped: they are of colours=gray alone",
+        ),
+        (
+            dict(task="relative_patch", colours="dropped", gray_each=True),
+            "gray_each=True with colours=dropped: they are of colours=gray alone",
+        ),
+    ],
+)
+def test_a_knob_that_a_task_leaves_without_use_is_refused(knobs, words):
+    with pytest.raises(BadInput, match=words):
+        small(**knobs)
+
+
+@pytest.mark.parametrize("knob", [dict(gray=0.2), dict(gray_each=True)])
+def test_colours_that_are_dropped_are_not_also_gray(knob):
+    name = "relative_patch_in1k"
+    knobs = recipe.module(recipe.find(name)).SMALL
+    with pytest.raises(BadInput, match="with colours=dropped: it is of colours=gray"):
+        recipe.load(name, **knobs, colours="dropped", **knob)
+
+
+@pytest.mark.parametrize(
+    "task, size, crop",
+    [("rotation", 32, 1), ("rotation", 96, 224 / 256), ("jigsaw", 96, 192 / 224)],
+)
+def test_the_probe_looks_where_the_authors_look(task, size, crop):
+    (probe,) = small(task, image_size=size).probes.values()
+    assert probe.crop == pytest.approx(crop)
 
 
 def parameters(name, **options):

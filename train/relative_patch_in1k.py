@@ -27,6 +27,7 @@ SMALL = dict(
     embedding=16,
     hidden=32,
 )
+USED = {knob: ("colours", ("gray",)) for knob in ("gray", "gray_each")}
 
 
 def recipe(

@@ -45,10 +45,13 @@ SMALL = dict(
     image_size=32,
     batch_size=4,
     epochs=1,
-    embedding=16,
-    hidden=16,
 )
+GRAY = 0.66
+HEADED = (*PATCHES, "simclr", "byol")  # With a layer before what their heads end in.
 USED = {  # By which tasks.
+    "smallest_crop": ("task", ("rotation", "exemplar", "simclr", "byol", "labels")),
+    "embedding": ("task", ("exemplar", *HEADED)),
+    "hidden": ("task", HEADED),
     "copies": ("task", ("exemplar",)),
     "margin": ("task", ("exemplar",)),
     "normalize": ("task", ("exemplar",)),
@@ -69,7 +72,7 @@ def recipe(
     data="tfds:cifar10/train",
     test="tfds:cifar10/test",
     count=10_000,
-    labelled=0,
+    per_class=0,
     backbone="resnet50v2",
     k=1.0,
     representation=0,
@@ -77,7 +80,7 @@ def recipe(
     units=0,
     image_size=32,
     smallest_crop=0.3,
-    gray=0.66,
+    gray=GRAY,
     gray_each=False,
     colours="gray",
     copies=4,
@@ -102,8 +105,8 @@ def recipe(
     probe_every=0,
     seed=0,
 ):
-    """`count`: the first images alone; 0 is all. `labelled`: so many of each class that
-    the probe learns from; 0 is all, few is the regime of little data.
+    """`count`: the first images alone; 0 is all. `per_class`: so many that the probe
+    learns from; 0 is all, few is the regime of little data.
 
     `representation`: the size of the features, where not by the width. `residual` false
     leaves a ResNet's shortcuts out. `units`: of each of the four blocks of a ResNet or
@@ -124,11 +127,16 @@ def recipe(
     "cosine", which wastes less of a short run.
     """
     layers.known(task, TASKS, "task")
+    if colours == "dropped" and (gray != GRAY or gray_each):
+        raise BadInput(
+            f"gray={gray} and gray_each={gray_each} with colours=dropped: they are of "
+            "colours=gray alone. Leave them out."
+        )
     source = label_spaces.first(sources.from_spec(data), count)
     if cache:  # Of the first alone.
         source = sources.cached(source)
     held_out = sources.from_spec(test, cache)
-    known = label_spaces.per_class(source, labelled, seed)
+    known = label_spaces.per_class(source, per_class, seed)
     area, patch = (smallest_crop, 1.0), image_size // 3
     least = {"tiny": 1, "vgg19bn": 32}.get(backbone, 24)
     if task in PATCHES and patch < least:
@@ -189,9 +197,10 @@ def recipe(
         ),
         "random": lambda net: random.Random(net, example),
     }
-    # Of patches, so that one is as large a part of a picture as where it was learned;
-    # the authors' 192 of 224.
-    crop = 6 / 7 if task in PATCHES else 1.0
+    # The authors' 224 of 256, but of pictures that small lose too much by it; and, so
+    # that a patch is as large a part of a picture as where it was learned, 192 of 224.
+    crop = 1.0 if image_size <= 64 else 0.875
+    crop = 6 / 7 if task in PATCHES else crop
     return Recipe(
         streams=Stream(source, example, batch_size),
         method=lambda: of[task](revisiting.network(backbone, k, **shape)),
