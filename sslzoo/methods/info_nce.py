@@ -38,7 +38,8 @@ from sslzoo.methods.base import Method
 
 PREDICTORS = ("mlp", "none", "ridge")
 TARGETS = ("ema", "online", "stop")
-# Table 19, of which 5b is a part: (predictor, target, beta), alpha 0.1: top-1.
+# (predictor, target, beta), alpha 0.1: top-1. The eight without "stop" are of Table 5b,
+# the others of Table 19, which repeats these, with 69.0 in place of 69.1.
 ROWS = {
     ("mlp", "ema", 0.0): 0.725,
     ("mlp", "ema", 1.0): 0.709,
@@ -126,7 +127,7 @@ class InfoNCE(Method):
             "data": "ImageNet, validation",
             "protocol": "linear by SGD on random crops",
             "value": value,
-            "source": "Grill et al. 2020, appendix, variants between BYOL and SimCLR",
+            "source": f"Grill et al. 2020, Table {19 if row[1] == 'stop' else '5b'}",
         }
         for row, value in ROWS.items()
     )

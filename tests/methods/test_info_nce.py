@@ -159,6 +159,9 @@ def test_the_plane_has_every_row_of_the_paper():
         figure["value"] == info_nce.ROWS[row]
         for row, figure in zip(info_nce.ROWS, InfoNCE.figures)
     )
+    for row, figure in zip(info_nce.ROWS, InfoNCE.figures):
+        of = "5b" if row in table else "19"
+        assert figure["source"] == f"Grill et al. 2020, Table {of}"
     for predictor, target, beta in found:
         assert predictor in info_nce.PREDICTORS and target in info_nce.TARGETS
         assert beta in (0, 1)
