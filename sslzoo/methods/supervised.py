@@ -28,10 +28,16 @@ def example(size, shortest):
     return patches.Patch(size, shortest)
 
 
-def view(size, changes=2, magnitude=9.0, area=(0.08, 1.0)):
+def view(size, changes=2, magnitude=9.0, area=None):
     """A random window, changed by RandAugment, as for BYOL's baseline; or, of no
-    `changes`, as Inception's fast mode has it, Revisiting's."""
+    `changes`, as Inception's fast mode has it, Revisiting's.
+
+    Args:
+        area: None is what each has: from 0.08, or of Revisiting's as `rotation.example`
+            has it.
+    """
     mild = views.MIRROR if changes else views.INCEPTION
+    area = area or (0.08 if changes else 0.1, 1.0)
     return RandAugmented(size, mild, area, count=changes, magnitude=magnitude)
 
 

@@ -10,7 +10,7 @@ from sslzoo.augment import views
 from sslzoo.augment.patches import Patch
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput, UnknownName
-from sslzoo.methods import supervised
+from sslzoo.methods import rotation, supervised
 from sslzoo.methods.supervised import Supervised
 from sslzoo.optim.sgd import SGD
 
@@ -65,6 +65,8 @@ def test_the_views_are_randaugments_or_inceptions():
     assert (strong.count, strong.magnitude) == (2, 9)
     assert strong.views.changes == (views.MIRROR,)
     assert mild.count == 0 and mild.views.changes == (views.INCEPTION,)
+    assert strong.views.area == (0.08, 1.0)
+    assert mild.views.area == rotation.example(12).area == (0.1, 1.0)
 
 
 def test_it_learns_six_pictures():
