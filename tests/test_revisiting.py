@@ -178,6 +178,17 @@ def test_the_probe_may_learn_from_few():
     assert probe.train.count == 6 and plan.streams.source.count == 8
 
 
+@pytest.mark.parametrize("task", ["rotation", "exemplar", "jigsaw", "relative_patch"])
+def test_heads_begin_as_the_authors_draw_them(task):
+    """Glorot's: uniform, up to the root of 6 / (inputs + outputs)."""
+    method = small(task).method()
+    head = method.classifier if task == "rotation" else method.embedding
+    kernel, bias = head.get_weights()
+    most = np.sqrt(6 / sum(kernel.shape))
+    assert 0.9 * most < np.abs(kernel).max() <= most and not bias.any()
+    assert kernel.std() == pytest.approx(most / 3**0.5, rel=0.15)
+
+
 @pytest.mark.parametrize(
     "knobs, words",
     [

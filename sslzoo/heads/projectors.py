@@ -47,11 +47,16 @@ def mlp(inputs, hidden, outputs, name, depth=2, bias=True, norm=True, last="line
     return keras.Sequential(parts, name=name)
 
 
-def linear(inputs, outputs, name):
-    """One linear layer with a bias, in float32: a classifier."""
+def linear(inputs, outputs, name, kernel=None):
+    """One linear layer with a bias, in float32: a classifier.
+
+    Args:
+        kernel: how its weights are first drawn, by a name of Keras'; None is as Haiku
+            does. Revisiting's are "glorot_uniform".
+    """
     dense = keras.layers.Dense(
         outputs,
-        kernel_initializer=layers.haiku_kernel(inputs),
+        kernel_initializer=kernel or layers.haiku_kernel(inputs),
         dtype="float32",
         name="logits",
     )

@@ -96,7 +96,9 @@ class Exemplar(Method):
         layers.known(normalize, NORMALIZE, "normalize")
         super().__init__(backbone, example, name="exemplar")
         width = backbone.output["pooled"].shape[-1]
-        self.embedding = projectors.linear(width, embedding, name="embedding")
+        self.embedding = projectors.linear(
+            width, embedding, name="embedding", kernel="glorot_uniform"
+        )
         self.margin, self.squared, self.normalize = margin, squared, normalize
         self.everyone = everyone
         own = layers.PerImage(dtype="float32", name="per_image")

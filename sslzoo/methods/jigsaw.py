@@ -105,7 +105,9 @@ class Jigsaw(Method):
         width = backbone.output["pooled"].shape[-1]
         self.embedding = None
         if embedding:
-            self.embedding = projectors.linear(width, embedding, name="embedding")
+            self.embedding = projectors.linear(
+                width, embedding, name="embedding", kernel="glorot_uniform"
+            )
         inputs = PATCHES * (embedding or width)
         self.puzzle = puzzles.patch_mlp(
             inputs, hidden, orders, "puzzle", dropout, momentum

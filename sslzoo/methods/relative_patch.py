@@ -94,7 +94,9 @@ class RelativePatch(Method):
         width = backbone.output["pooled"].shape[-1]
         self.embedding = None
         if embedding:
-            self.embedding = projectors.linear(width, embedding, name="embedding")
+            self.embedding = projectors.linear(
+                width, embedding, name="embedding", kernel="glorot_uniform"
+            )
         inputs = 2 * (embedding or width)
         self.puzzle = puzzles.patch_mlp(
             inputs, hidden, len(AROUND), "puzzle", dropout, momentum

@@ -71,7 +71,9 @@ class Rotation(Method):
     def __init__(self, backbone, example):
         super().__init__(backbone, example, name="rotation")
         width = backbone.output["pooled"].shape[-1]
-        self.classifier = projectors.linear(width, len(ANGLES), name="classifier")
+        self.classifier = projectors.linear(
+            width, len(ANGLES), name="classifier", kernel="glorot_uniform"
+        )
 
     def train_step(self, batch):
         turned = quarter_turns(self.shown(batch)["view1"])
