@@ -12,8 +12,11 @@ them, and the digits of float64 that are lost in the sum.
 """
 
 import functools
+import math
 
 import numpy as np
+
+from sslzoo.errors import BadInput
 
 PATCHES = 9
 FIRST = 46_080  # Of MATLAB's list: 8 7 6 9 5 4 3 2 1. It was drawn by chance.
@@ -22,6 +25,12 @@ FIRST = 46_080  # Of MATLAB's list: 8 7 6 9 5 4 3 2 1. It was drawn by chance.
 @functools.cache
 def farthest(count=100, symbols=PATCHES, first=FIRST):
     """`count` orders of 0 to `symbols` - 1, int64 `[count, symbols]`."""
+    most = math.factorial(symbols)
+    if not 1 <= count <= most:
+        raise BadInput(
+            f"orders={count}: there are {most} of {symbols} patches. "
+            "Give 1 or more, and no more than these."
+        )
     every = as_matlab(symbols)
     total, chosen = np.zeros(len(every)), [first]
     while len(chosen) < count:

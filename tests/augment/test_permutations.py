@@ -3,8 +3,10 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from sslzoo.augment.permutations import as_matlab, farthest
+from sslzoo.errors import BadInput
 
 ROWS = {
     1: 876954321,
@@ -32,6 +34,15 @@ def test_they_are_as_far_apart_as_the_file_says():
     counts = [np.bincount(column, minlength=9) for column in orders.T]
     assert {*np.unique(counts)} == {11, 12}
     assert not (orders == np.arange(9)).all(axis=1).any()
+
+
+def test_more_orders_than_there_are_are_refused():
+    assert len({*map(tuple, farthest(6, 3, 0))}) == 6
+    for count in (7, 0):
+        with pytest.raises(BadInput, match=f"orders={count}: there are 6 of 3 patches"):
+            farthest(count, 3, 0)
+    with pytest.raises(BadInput, match="orders=362881: there are 362880 of 9"):
+        farthest(362_881)
 
 
 def test_all_orders_are_listed_as_matlab_did():
