@@ -35,6 +35,13 @@ ROWS = {
 }
 
 
+def _is_of_blur(row):
+    """Whether, of no blur, it is an earlier row, or no row at all."""
+    bare = [tuple({**less, "blur": 0.0} for less in each) for each in ROWS.values()]
+    earlier = bare[: [*ROWS].index(row)]
+    return bare[len(earlier)] in earlier or any(less.get("blur") for less in ROWS[row])
+
+
 def pair(row="baseline", blur=1.0, brighten="add"):
     """The `views.Changes` of both views in that row of the table.
 
@@ -49,7 +56,7 @@ def pair(row="baseline", blur=1.0, brighten="add"):
         raise UnknownName(
             f"views={row!r}.{nearest(row, ROWS)} There are: {', '.join(ROWS)}."
         )
-    if not blur and "blur" in row:
+    if not blur and _is_of_blur(row):
         raise BadInput(
             f"views={row!r} is of blur, and blur=0 leaves that out of every row. Give "
             "blur=1, and the same to the row that you compare it with."
