@@ -52,6 +52,15 @@ class Changes:
                     f"Changes({name}={getattr(self, name)!r}) is the most that a "
                     "colour changes: give 0 or more."
                 )
+        factors = ["contrast", "saturation"]
+        factors += ["brightness"] if self.brighten == "scale" else []
+        for name in factors:
+            if getattr(self, name) > 1:
+                raise BadInput(
+                    f"Changes({name}={getattr(self, name)!r}) is the most that a "
+                    "factor departs from 1, and none is below 0: give 1 or less, and "
+                    "to SimCLR a strength of 1.25 or less."
+                )
 
     def __call__(self, image, seed):
         """The changed image; one, or a batch."""
@@ -97,6 +106,12 @@ class Views(base.Transform):
     ):
         if not size >= 1:
             raise BadInput(f"A view has a size of 1 or more, not {size!r}.")
+        low, high = area
+        if not 0 < low <= high <= 1:
+            raise BadInput(
+                f"A view shows at least {low!r} and at most {high!r} of an image: give "
+                "parts above 0, up to 1, such as smallest_crop=0.08."
+            )
         self.size, self.changes = int(size), tuple(changes)
         self.area, self.ratio = tuple(area), ratio and tuple(ratio)
         self.evaluate = evaluate

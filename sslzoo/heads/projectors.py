@@ -3,6 +3,7 @@
 import keras
 
 from sslzoo.backbones import layers
+from sslzoo.errors import BadInput
 
 LASTS = ("linear", "bias", "scale", "norm")
 
@@ -21,6 +22,8 @@ def mlp(inputs, hidden, outputs, name, depth=2, bias=True, norm=True, last="line
             has no offset; "norm", BN behind it without parameters.
     """
     layers.known(last, LASTS, "last")
+    if depth < 1:
+        raise BadInput(f"A {name} of depth {depth}: it has 1 layer or more.")
     parts, width = [keras.Input((inputs,))], inputs
     for index in range(1, depth):
         dense = keras.layers.Dense(

@@ -3,6 +3,7 @@
 import keras
 
 from sslzoo.backbones import layers
+from sslzoo.errors import BadInput
 
 KERNEL = keras.initializers.TruncatedNormal(stddev=0.005)
 
@@ -17,6 +18,11 @@ def patch_mlp(inputs, hidden, outputs, name, dropout=0.5, momentum=0.997):
         momentum: of the norm; a run of fewer than 1000 steps wants less, or it is still
             asked by the statistics that it began with.
     """
+    if not 0 <= momentum < 1:
+        raise BadInput(
+            f"momentum={momentum}: it is the part of its statistics that a norm keeps "
+            "in a step. Give 0 or more, below 1."
+        )
     parts = [
         keras.Input((inputs,)),
         keras.layers.Dense(

@@ -111,7 +111,7 @@ class BYOL(Method):
         self.classifier = (
             projectors.linear(width, classes, name="classifier") if classes else None
         )
-        self.steps, self.base_tau = steps, base_tau
+        self.steps, self.base_tau = steps, momentum.part_kept(base_tau)
 
     def train_step(self, batch):
         batch = self.shown(batch)

@@ -199,6 +199,8 @@ class Copies(Transform):
             raise BadInput(
                 f"copies={copies}: there is no pair of them. Give 2 or more."
             )
+        if not 0 <= gray <= 1:
+            raise BadInput(f"gray={gray} is a probability: give a number from 0 to 1.")
         self.views = views.Views(size, (changes,) * copies, area, ratio)
         self.size, self.copies, self.gray = self.views.size, copies, gray
         self.windows = self.views.windows

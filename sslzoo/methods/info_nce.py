@@ -178,7 +178,8 @@ class InfoNCE(Method):
         if target == "ema":
             self.target_backbone = momentum.frozen_copy(backbone, fresh_target)
             self.target_projector = momentum.frozen_copy(self.projector, fresh_target)
-        self.steps, self.base_tau, self.constant_tau = steps, base_tau, constant_tau
+        self.steps, self.constant_tau = steps, constant_tau
+        self.base_tau = momentum.part_kept(base_tau)
         self.kind, self.target = predictor, target
         self.beta, self.alpha = beta, alpha
         self.norm, self.ridge = norm, ridge

@@ -61,7 +61,7 @@ class MoCo(Method):
         self.target_projector = momentum.frozen_copy(self.projector)
         random = keras.random.normal((keys, outputs), seed=0)
         self.queue = keras.Variable(unit(random), trainable=False, name="queue")
-        self.temperature, self.tau = temperature, tau
+        self.temperature, self.tau = temperature, momentum.part_kept(tau, "tau")
 
     def train_step(self, batch):
         batch = self.shown(batch)

@@ -53,6 +53,16 @@ def move(twin, model, tau, when=None):
             slow.assign(moved if when is None else tf.where(when, moved, slow))
 
 
+def part_kept(tau, name="base_tau"):
+    """tau, which must be a part: what a twin keeps of itself in a step."""
+    if not 0 <= tau <= 1:
+        raise BadInput(
+            f"{name}={tau}: it is the part of itself that the target keeps in a step. "
+            "Give a number from 0 to 1."
+        )
+    return tau
+
+
 def rising(base, step, steps):
     """tau(k) = 1 - (1 - base) (1 + cos(pi k / steps)) / 2, from base to 1.
 

@@ -211,6 +211,22 @@ def test_changes_that_cannot_be_are_refused(wrong):
         Changes(**wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"contrast": 1.5}, {"saturation": 2}, {"brightness": 1.2, "brighten": "scale"}],
+)
+def test_no_factor_may_be_below_0(wrong):
+    with pytest.raises(BadInput, match="departs from 1, and none is below 0: give"):
+        Changes(**wrong)
+    Changes(contrast=1, saturation=1, brightness=1.2)  # Which is added.
+
+
+@pytest.mark.parametrize("area", [(-1, 1.0), (2, 1.0), (0.5, 0.4), (0.1, 1.5), (0, 1)])
+def test_a_view_shows_a_part_of_an_image(area):
+    with pytest.raises(BadInput, match=f"at least {area[0]} and at most {area[1]} of"):
+        Views(32, area=area)
+
+
 def test_brightness_is_added_or_scaled_and_nothing_else():
     with pytest.raises(BadInput, match="brighten='multiply'.*'add' or by 'scale'"):
         Changes(brighten="multiply")

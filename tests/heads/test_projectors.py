@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sslzoo.errors import UnknownName
-from sslzoo.heads import projectors
+from sslzoo.errors import BadInput, UnknownName
+from sslzoo.heads import projectors, puzzles
 
 ENDS = {  # last: what stands behind the hidden layers, and its weights
     "linear": (["out"], ["out/kernel"]),
@@ -56,6 +56,18 @@ def test_it_is_what_numpy_makes_of_its_weights(norm, last):
     if last in ("scale", "norm"):
         y = normal(y) * w.get("norm_out/gamma", 1)
     np.testing.assert_allclose(head(x, training=True), y, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("depth", [0, -2])
+def test_a_head_without_layers_is_refused(depth):
+    with pytest.raises(BadInput, match=f"A predictor of depth {depth}: it has 1 layer"):
+        projectors.mlp(5, 7, 3, "predictor", depth)
+
+
+@pytest.mark.parametrize("momentum", [5, 1, -0.1])
+def test_a_norm_keeps_a_part_of_its_statistics(momentum):
+    with pytest.raises(BadInput, match=f"momentum={momentum}: .* Give 0 or more, bel"):
+        puzzles.patch_mlp(4, 3, 2, "puzzle", momentum=momentum)
 
 
 def test_an_end_that_there_is_not_is_told():

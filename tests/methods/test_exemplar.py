@@ -173,6 +173,8 @@ def test_what_cannot_be_is_told():
         make(normalize="batches")
     with pytest.raises(BadInput, match="copies=1: there is no pair"):
         Copies(8, 1)
+    with pytest.raises(BadInput, match="gray=2 is a probability"):
+        Copies(8, gray=2)
 
 
 def test_one_picture_is_shown_too_without_a_stranger():

@@ -5,7 +5,7 @@ import pytest
 from sslzoo.backbones.tiny import tiny
 from sslzoo.errors import BadInput
 from sslzoo.heads import projectors
-from sslzoo.methods import momentum
+from sslzoo.methods import byol, info_nce, moco, momentum
 
 
 def test_the_twin_normalises_with_its_own_batch():
@@ -62,3 +62,17 @@ def test_the_twin_waits_until_the_optimizer_has_stepped():
     momentum.move(twin, model, 0.5, when=keras.ops.array(False))
     for old, new in zip(before, twin.weights):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("tau", [2, -0.5])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tau: byol.BYOL(tiny(), 9, byol.example(32), tau, 8, 4),
+        lambda tau: info_nce.InfoNCE(tiny(), 9, byol.example(32), base_tau=tau),
+        lambda tau: moco.MoCo(tiny(), moco.example(32), 8, tau=tau),
+    ],
+)
+def test_the_target_keeps_a_part_of_itself(make, tau):
+    with pytest.raises(BadInput, match=f"tau={tau}: .* Give a number from 0 to 1"):
+        make(tau)

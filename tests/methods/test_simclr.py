@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from sslzoo.augment import views
 from sslzoo.backbones.tiny import tiny
+from sslzoo.errors import BadInput
 from sslzoo.methods import info_nce, simclr
 from sslzoo.methods.simclr import SimCLR
 from sslzoo.optim.sgd import SGD
@@ -111,6 +112,9 @@ def test_its_views_are_of_one_family_in_the_codes_strengths():
     half = simclr.example(32, strength=0.5, blur=0.0).changes[0]
     assert (half.brightness, half.hue, half.blur) == (0.4, 0.1, 0.0)
     assert example.area == (0.08, 1.0) and isinstance(example, views.Views)
+    with pytest.raises(BadInput, match="none is below 0.* strength of 1.25 or less"):
+        simclr.example(32, strength=2)
+    simclr.example(32, strength=1.25)
 
 
 def test_on_the_plane_it_is_the_corner_across_from_byol(batch):
