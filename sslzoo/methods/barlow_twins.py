@@ -16,13 +16,14 @@ import tensorflow as tf
 
 from sslzoo.heads import projectors
 from sslzoo.losses.redundancy import barlow_twins
-from sslzoo.methods import byol, sheets
+from sslzoo.methods import byol
 from sslzoo.methods.base import Method
+from sslzoo.methods.projected import Projected
 
 example = byol.example
 
 
-class BarlowTwins(Method):
+class BarlowTwins(Projected, Method):
     """Pretrains `backbone` with Barlow Twins.
 
     Args:
@@ -51,16 +52,3 @@ class BarlowTwins(Method):
         batch = self.shown(batch)
         z1, z2 = (self.project(batch[v], False) for v in ("view1", "view2"))
         return self.report(loss=barlow_twins(z1, z2, self.redundancy))
-
-    def project(self, images, training=True):
-        pooled = self.backbone(images, training=training)["pooled"]
-        return self.projector(pooled, training=training)
-
-    def look(self, batch):
-        """Projections of both views, in inference mode."""
-        batch = self.shown(batch)
-        return {f"z{i}": self.project(batch[f"view{i}"], False) for i in (1, 2)}
-
-    def sheet(self, batch):
-        """The two views, and the negatives that look most alike."""
-        return sheets.of_views(self, batch)

@@ -15,13 +15,14 @@ import tensorflow as tf
 
 from sslzoo.heads import projectors
 from sslzoo.losses.regression import cosine_distance
-from sslzoo.methods import moco, sheets
+from sslzoo.methods import moco
 from sslzoo.methods.base import Method
+from sslzoo.methods.projected import Projected
 
 example = moco.example
 
 
-class SimSiam(Method):
+class SimSiam(Projected, Method):
     """Pretrains `backbone` with SimSiam.
 
     Args:
@@ -58,16 +59,3 @@ class SimSiam(Method):
         loss = cosine_distance(p1, tf.stop_gradient(z2))
         loss += cosine_distance(p2, tf.stop_gradient(z1))
         return loss / 4  # A distance is 2 - 2 cos, and the two are averaged.
-
-    def project(self, images, training=True):
-        pooled = self.backbone(images, training=training)["pooled"]
-        return self.projector(pooled, training=training)
-
-    def look(self, batch):
-        """Projections of both views, in inference mode."""
-        batch = self.shown(batch)
-        return {f"z{i}": self.project(batch[f"view{i}"], False) for i in (1, 2)}
-
-    def sheet(self, batch):
-        """The two views, and the negatives that look most alike."""
-        return sheets.of_views(self, batch)

@@ -18,15 +18,16 @@ import tensorflow as tf
 from sslzoo.augment import ablations
 from sslzoo.heads import projectors
 from sslzoo.losses.redundancy import vicreg
-from sslzoo.methods import byol, sheets
+from sslzoo.methods import byol
 from sslzoo.methods.base import Method
+from sslzoo.methods.projected import Projected
 
 
 def example(size, smallest_crop=0.08):
     return byol.example(size, *ablations.pair("symmetric"), smallest_crop)
 
 
-class VICReg(Method):
+class VICReg(Projected, Method):
     """Pretrains `backbone` with VICReg.
 
     Args:
@@ -58,16 +59,3 @@ class VICReg(Method):
         batch = self.shown(batch)
         z1, z2 = (self.project(batch[v], False) for v in ("view1", "view2"))
         return self.report(loss=vicreg(z1, z2, *self.weighed))
-
-    def project(self, images, training=True):
-        pooled = self.backbone(images, training=training)["pooled"]
-        return self.projector(pooled, training=training)
-
-    def look(self, batch):
-        """Projections of both views, in inference mode."""
-        batch = self.shown(batch)
-        return {f"z{i}": self.project(batch[f"view{i}"], False) for i in (1, 2)}
-
-    def sheet(self, batch):
-        """The two views, and the negatives that look most alike."""
-        return sheets.of_views(self, batch)
