@@ -19,7 +19,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from sslzoo.augment import base, draws, ops, views
+from sslzoo.augment import draws, ops, views
 from sslzoo.errors import BadInput
 
 MOST = 30
@@ -28,7 +28,7 @@ LUMA = (0.299, 0.587, 0.114)  # Pillow's.
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class RandAugmented(base.Transform):
+class RandAugmented(views.Alike):
     """An example, `(item, seed) -> {"image": [size, size, 3]}`.
 
     A window, changed as a view, and then `count` more times.
@@ -52,23 +52,8 @@ class RandAugmented(base.Transform):
             raise BadInput(f"magnitude={magnitude}: give a number from 0 to {MOST}.")
         if count < 0:
             raise BadInput(f"count={count} changes: give 0 or more.")
-        self.views = views.Views(size, (changes,), area, ratio)
-        self.size, self.windows = self.views.size, self.views.windows
+        super().__init__(size, changes, area, ratio)
         self.count, self.magnitude = count, float(magnitude)
-
-    def get_config(self):
-        """What it was made with: a method that is kept tells by it what it saw."""
-        config = self.views.get_config()
-        kept = {name: config[name] for name in ("size", "area", "ratio")}
-        own = {"count": self.count, "magnitude": self.magnitude}
-        return {**kept, **own, "changes": config["changes"][0]}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "changes": views.Changes(**config["changes"])})
-
-    def start(self, item, seed):
-        return self.views.start(item, seed)
 
     def finish(self, begun, seed):
         image, seed = self.views.finish(begun, seed)["view1"], ops.tensor(seed)

@@ -169,6 +169,26 @@ class Views(base.Transform):
         }
 
 
+class Alike(base.Transform):
+    """An example made of views that are all changed alike; subclasses `finish` it."""
+
+    def __init__(self, size, changes, area, ratio, count=1):
+        self.views = Views(size, (changes,) * count, area, ratio)
+        self.size, self.changes = self.views.size, changes
+        self.area, self.ratio = self.views.area, self.views.ratio
+        self.windows = self.views.windows
+
+    def get_config(self):
+        return {**super().get_config(), "changes": dataclasses.asdict(self.changes)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "changes": Changes(**config["changes"])})
+
+    def start(self, item, seed):
+        return self.views.start(item, seed)
+
+
 def evaluation_view(size):
     """The centre of an image and nothing else: `{"view1"}`."""
     return Views(size, changes=(None,), evaluate=True)

@@ -24,7 +24,6 @@ from keras import ops
 from sslzoo import distribute
 from sslzoo.augment import draws, views
 from sslzoo.augment import ops as augment
-from sslzoo.augment.base import Transform
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
 from sslzoo.heads import projectors
@@ -176,7 +175,7 @@ class Exemplar(Method):
 
 
 @keras.saving.register_keras_serializable("sslzoo")
-class Copies(Transform):
+class Copies(views.Alike):
     """`(item, seed) -> {"copies": [k, size, size, 3]}`.
 
     Args:
@@ -201,23 +200,8 @@ class Copies(Transform):
             )
         if not 0 <= gray <= 1:
             raise BadInput(f"gray={gray} is a probability: give a number from 0 to 1.")
-        self.views = views.Views(size, (changes,) * copies, area, ratio)
-        self.size, self.copies, self.gray = self.views.size, copies, gray
-        self.windows = self.views.windows
-
-    def get_config(self):
-        """What it was made with: a method that is kept tells by it what it saw."""
-        config = self.views.get_config()
-        kept = {name: config[name] for name in ("size", "area", "ratio")}
-        own = {"copies": self.copies, "gray": self.gray}
-        return {**kept, **own, "changes": config["changes"][0]}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "changes": views.Changes(**config["changes"])})
-
-    def start(self, item, seed):
-        return self.views.start(item, seed)
+        super().__init__(size, changes, area, ratio, copies)
+        self.copies, self.gray = copies, gray
 
     def finish(self, begun, seed):
         """Gray first, all or none, then the changes of each copy."""
