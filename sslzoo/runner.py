@@ -89,7 +89,11 @@ def trials(recipe, epochs):
 
 
 def trained(workdir):
-    """The method of a run as its last checkpoint has it, and the run's plan."""
+    """The method of a run as its last checkpoint has it, and the run's plan.
+
+    Of a run that has ended no other than that of its end will do: its result, its page
+    and its card tell of these weights.
+    """
     run = workdir.run()
     plan = recipe_files.load(workdir.path / "recipe.py", **run["knobs"])
     method = untrained(plan)
@@ -98,7 +102,14 @@ def trained(workdir):
         raise MissingFile(
             f"{workdir.path} has no checkpoint yet. To train it: {workdir.command()}"
         )
-    put(state(method), found[1], workdir)
+    step, arrays, _ = found
+    if workdir.ended and step != plan.steps * plan.accumulate:
+        raise BadInput(
+            f"{workdir.path} has ended at step {plan.steps}, but its last sound "
+            f"checkpoint is of step {step // plan.accumulate}: what comes after it is "
+            f"damaged or gone. To train the rest again: {workdir.command()}"
+        )
+    put(state(method), arrays, workdir)
     return method, plan
 
 

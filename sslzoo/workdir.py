@@ -113,6 +113,10 @@ class Workdir:
     def result(self):
         return json.loads(self._text("result.json"))
 
+    @property
+    def ended(self):
+        return (self.path / "result.json").exists()
+
     def history(self):
         lines = self._text("history.jsonl").splitlines()
         return [json.loads(line) for line in lines]

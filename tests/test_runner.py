@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,31 @@ def test_the_trained_method_is_read_back_from_its_workdir(whole):
     again, _ = runner.trained(folder)
     for one, two in zip(method.backbone.weights, again.backbone.weights):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_that_has_ended_is_read_back_as_it_ended_or_not_at_all(whole, tmp_path):
+    folder = workdir.Workdir(tmp_path / "run")
+    shutil.copytree(whole[1].path, folder.path)
+    with open(folder.checkpoints / "step-00000012" / "state.npz", "ab") as file:
+        file.write(b"1")
+    with pytest.raises(BadInput, match="ended at step 12, but .* is of step 8") as told:
+        runner.trained(folder)
+    assert folder.command() in str(told.value)
+    run(folder.path)  # As it says.
+    runner.trained(folder)
+    same_state(whole[1], folder)
+
+
+def test_a_run_that_goes_on_is_read_back_as_far_as_it_is(tmp_path):
+    folder = workdir.Workdir(tmp_path / "run")
+    with pytest.raises(Interrupted):
+        run(folder.path, listener=StopAt(6))
+    (folder.checkpoints / "step-00000006" / "state.npz").write_bytes(b"cut")
+    before = checkpoints.latest(folder.checkpoints, str)
+    method, _ = runner.trained(folder)
+    assert before[0] == 4
+    for variable, kept in zip(runner.state(method).values(), before[1].values()):
+        np.testing.assert_array_equal(variable, kept)
 
 
 class Hears(runner.Listener):

@@ -144,7 +144,7 @@ def made(args):
     for path in args.runs:
         folder, name = workdir.Workdir(path), runs.public(path)
         one = told[name] = {"command": runs.command(folder.run(), name)}
-        if (folder.path / "result.json").exists():
+        if folder.ended:
             one["ended"] = folder.result().get("probes", {})
     words = [runs.public(word) for word in args.words]
     return {**workdir.made(words), "runs": told}
