@@ -14,7 +14,7 @@ import shutil
 
 import numpy as np
 
-from sslzoo import disk
+from sslzoo import disk, watch
 from sslzoo.errors import BadInput, RunStopped
 
 KEEP = 2  # The last, and the one before it, should the last be damaged.
@@ -62,7 +62,7 @@ def save(folder, step, arrays, notes):
         shutil.rmtree(old, ignore_errors=True)
 
 
-def latest(folder, say=print):
+def latest(folder, say=watch.say):
     """The newest sound checkpoint: (step, arrays, notes), or None where none is.
 
     One that is truncated or edited is passed over, and said so; if all are, that is

@@ -72,6 +72,15 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage):
     assert "damaged" in said[0]
 
 
+def test_what_is_passed_over_is_said_beside_the_output(tmp_path, capsys, caplog):
+    """Which may be JSON, for a script."""
+    for step in (1, 2):
+        checkpoints.save(tmp_path, step, ARRAYS, {})
+    (tmp_path / "step-00000002" / "state.npz").write_bytes(b"cut")
+    assert checkpoints.latest(tmp_path)[0] == 1
+    assert capsys.readouterr().out == "" and "is damaged" in caplog.text
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew_in_silence(tmp_path):
     checkpoints.save(tmp_path, 1, ARRAYS, {})
     (tmp_path / "step-00000001" / "state.npz").write_bytes(b"")
