@@ -5,9 +5,9 @@ A card is one image, and rows of its nearest ones, nearest first:
     {"asked": tile, "rows": {words: [tile with "right": of its class, or None], ...}}
 """
 
-import keras
 import numpy as np
 
+from sslzoo import runner
 from sslzoo.data import rgbd
 from sslzoo.data.combined import Subset
 from sslzoo.data.quarantine import Quarantine
@@ -38,8 +38,8 @@ def of_run(method, plan, source, side):
     chosen = Subset(chosen, spread(chosen.count, ASKED))
     own = chosen.indices if asked is pool else np.full(chosen.count, -1)
 
-    keras.utils.set_random_seed(plan.seed)  # As the run began.
-    models = {"trained": method.deployable(), "random": plan.method().deployable()}
+    began = runner.untrained(plan)
+    models = {"trained": method.deployable(), "random": began.deployable()}
     shown = [rgbd.seen(part, method.sees) for part in (among, chosen)]
     cards = [{"asked": _asked(chosen, i), "rows": {}} for i in range(chosen.count)]
     try:

@@ -1,5 +1,6 @@
 import base64
 import csv
+import dataclasses
 import html.parser
 import io
 import json
@@ -15,7 +16,7 @@ from sslzoo.errors import BadInput, MissingFile
 from sslzoo.methods.sheets import Sheet
 from sslzoo.optim import schedules, sgd
 from sslzoo.recipe import Probe, Recipe
-from sslzoo.show import report, tiles
+from sslzoo.show import neighbours, report, tiles
 from sslzoo.workdir import Workdir
 
 VOID = {"meta", "img", "br"}
@@ -120,6 +121,9 @@ class Method:
 
     def __init__(self, backbone):
         self.backbone = backbone
+
+    def compile(self, optimizer, accumulate, jit_compile):
+        pass
 
     def deployable(self):
         return self.backbone
@@ -246,6 +250,18 @@ def test_neighbours_are_those_of_the_features(full):
         assert image["alt"].endswith(f": red, {right} class")
     framed = [a for t, a in full.tags if t == "div" and a.get("class") == "tile yes"]
     assert len(framed) == 48 + 18
+
+
+def test_random_features_are_of_the_precision_of_the_run():
+    met = []
+
+    def random():
+        met.append(keras.config.dtype_policy().name)
+        return seeing(0.0)
+
+    plan = dataclasses.replace(make_plan(random=random), precision="mixed_bfloat16")
+    neighbours.of_run(Method(seeing(1.0)), plan, plan.streams.source, 12)
+    assert met == ["mixed_bfloat16"]
 
 
 def test_images_without_labels_have_neighbours_but_no_verdict(tmp_path, undrawn):
