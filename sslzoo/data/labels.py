@@ -239,7 +239,7 @@ def _read(tree):
             "innermost lists are of classes."
         )
     try:
-        return json.loads(pathlib.Path(tree).read_text())
+        return json.loads(pathlib.Path(tree).read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(f"{tree} is no JSON: {error}.") from None
 

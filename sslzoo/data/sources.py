@@ -182,7 +182,8 @@ class Folder(Files):
         if not labels or len(classes) < 2 or not all("/" in image for image in images):
             numbers = classes = None
         else:
-            numbers = [classes.index(top) for top in tops]
+            number = {name: n for n, name in enumerate(classes)}
+            numbers = [number[top] for top in tops]
         paths = [os.path.join(path, image) for image in images]
         super().__init__(paths, numbers, classes, f"folder:{path}", path)
 
