@@ -18,6 +18,7 @@ import numpy as np
 
 from sslzoo.augment import patches
 from sslzoo.data import pipeline
+from sslzoo.data.base import labelled
 from sslzoo.data.combined import Subset
 from sslzoo.errors import BadInput, UnknownName, nearest
 from sslzoo.evaluation import feature_shift, ladder
@@ -68,7 +69,7 @@ def evaluate(
     known, asked = Subset(train, order[held:]), Subset(train, order[:held])
     shortest = tuple(round(size * scale) for scale in scales)
     stream = pipeline.Stream(known, patches.Patch(size, shortest), batch_size)
-    classes = 1 + int(np.max(train.labels))
+    classes = 1 + int(np.max(labelled(train)))
     result = {}
     for depth in depths:
         keras.utils.set_random_seed(seed)

@@ -208,6 +208,31 @@ def test_fine_tuning_from_fc6_on_moves_fc6_of_an_alexnet():
         tuned_layers.evaluate(net, few, few, 32, ("fc6",), feature="pooled")
 
 
+class Told(Arrays):
+    """Whose labels come with the items alone, as those of a tfds: set do."""
+
+    def __init__(self, source):
+        super().__init__(source.images)
+        self.truth, self.uniform = source.labels, False
+
+    @property
+    def fields(self):
+        return {**super().fields, "label": tf.TensorSpec([], tf.int64)}
+
+    def read(self, index, window=None, smallest=None, only=None):
+        item = super().read(index, window, smallest, only)
+        return {**item, "label": self.truth[index]}
+
+
+def test_labels_that_are_not_at_hand_are_read():
+    few, settings = source(20), dict(depths=("none",), epochs=1)
+    one, other = (
+        tuned_layers.evaluate(backbones.build("tiny"), each, few, 32, **settings)
+        for each in (few, Told(few))
+    )
+    assert one.keys() == other.keys()
+
+
 def test_fine_tuning_ends_at_the_third_stall_and_leaves_the_model():
     """Two classes, dark and bright: told at once, so no epoch gains but the first."""
     keras.utils.set_random_seed(0)
