@@ -1,9 +1,12 @@
 """What a file of train/ returns, and how one is found and read."""
 
+import contextlib
 import dataclasses
+import hashlib
 import inspect
 import pathlib
 import re
+import sys
 import types
 from collections.abc import Callable
 
@@ -12,6 +15,9 @@ from sslzoo.data.pipeline import Stream
 from sslzoo.errors import BadInput, MissingFile, UnknownName, nearest
 from sslzoo.evaluation.probes import Probe
 from sslzoo.zoo import registry as registries
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+SEEDS = 2**32  # NumPy takes no others.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +55,38 @@ class Recipe:
                 f"This recipe has {self.steps} steps: more epochs, more images or a "
                 "smaller batch_size make at least one."
             )
+        if self.accumulate < 1:
+            raise BadInput(
+                f"accumulate={self.accumulate}: a step takes 1 batch or more."
+            )
+        if self.precision not in PRECISIONS:
+            raise UnknownName(
+                f"precision={self.precision!r}.{nearest(self.precision, PRECISIONS)} "
+                f"There are: {', '.join(PRECISIONS)}."
+            )
+        _check_seed(self.seed)
+
+    @property
+    def by_task(self):
+        """{task: stream}, of one task {"": stream}."""
+        return self.streams if isinstance(self.streams, dict) else {"": self.streams}
+
+    @property
+    def first(self):
+        """The stream by which epochs and images are counted."""
+        return next(iter(self.by_task.values()))
+
+    def with_streams(self, change):
+        """It with `change(stream)` in place of each stream."""
+        changed = {task: change(stream) for task, stream in self.by_task.items()}
+        if not isinstance(self.streams, dict):
+            (changed,) = changed.values()
+        return dataclasses.replace(self, streams=changed)
 
     @property
     def steps_per_epoch(self):
         """Optimizer steps after which the first stream has shown all it has."""
-        streams = self.streams
-        first = next(iter(streams.values())) if isinstance(streams, dict) else streams
-        return max(1, first.steps_per_epoch // self.accumulate)
+        return max(1, self.first.steps_per_epoch // self.accumulate)
 
     def about(self, tried=()):
         """What a card says of its images, as `zoo.export` takes it.
@@ -63,8 +94,7 @@ class Recipe:
         Args:
             tried: data specs of images, beside its probes, that it was measured on.
         """
-        streams = self.streams if isinstance(self.streams, dict) else {"": self.streams}
-        shown = {task: stream.source.name for task, stream in streams.items()}
+        shown = {task: stream.source.name for task, stream in self.by_task.items()}
         known = {terms.of(name) for name in shown.values()}
         of = known.pop() if len(known) == 1 else terms.Terms()
         tests = {key: key for key in tried}
@@ -78,6 +108,11 @@ class Recipe:
             "measured_on": told if len(set(told.values())) == len(told) else {},
             "setting": self.setting,
         }
+
+
+def _check_seed(seed):
+    if not 0 <= seed < SEEDS:
+        raise BadInput(f"seed={seed}: a seed is a number from 0 to {SEEDS - 1}.")
 
 
 def _words(key, name):
@@ -108,7 +143,8 @@ def probes(labelled, unseen, size, crop=0.875):
 def load(name, **knobs):
     """Calls `recipe(**knobs)` of the recipe `name`, each in the type of its default."""
     path = find(name)
-    build, used = module(path).recipe, getattr(module(path), "USED", {})
+    file = module(path)
+    build, used = file.recipe, getattr(file, "USED", {})
     parameters = inspect.signature(build).parameters
     for knob in knobs:
         if knob not in parameters:
@@ -122,10 +158,42 @@ def load(name, **knobs):
     }
     defaults = {name: one.default for name, one in parameters.items()}
     _check_used(used, defaults, {**defaults, **values})
+    _check_seed(values.get("seed", 0))  # Before it chooses images by it.
     try:
-        return build(**values)
+        with beside(path):
+            return build(**values)
     except MissingFile as error:
         raise MissingFile(f"{error}{_asked({**defaults, **values}, error)}") from None
+    except ZeroDivisionError:
+        none = [f"{k}={v}" for k, v in values.items() if v == 0 and defaults[k] != 0]
+        if not none:
+            raise
+        raise BadInput(
+            f"{path.stem} divides by one of these: {', '.join(none)}. Give 1 or more."
+        ) from None
+
+
+@contextlib.contextmanager
+def beside(path):
+    """A block in which the recipe `path` can import the files that lie beside it.
+
+    What is installed comes first: no file beside a recipe stands in for that.
+    """
+    folder = str(pathlib.Path(path).parent.resolve())
+    added = folder not in sys.path
+    if added:
+        sys.path.append(folder)
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"{path} imports {error.name!r}, which is neither installed nor a file "
+            "beside the recipe that `sslzoo train` was given. Put it there, or install "
+            "it."
+        ) from error
+    finally:
+        if added:
+            sys.path.remove(folder)
 
 
 def _check_used(used, defaults, knobs):
@@ -243,9 +311,14 @@ def module(path):
     No bytecode is read or left beside it: of a model's files only the text is checked.
     """
     path = pathlib.Path(path)
-    file = types.ModuleType("recipe_file")
+    # Of its text alone, so that a method which it defines is found again by the copy of
+    # the recipe that is kept beside its weights: see `zoo.resume`.
+    digest = hashlib.sha256(path.read_text(encoding="utf-8").encode()).hexdigest()
+    file = types.ModuleType(f"recipe_{digest[:16]}")
     file.__file__ = str(path)
-    exec(compile(path.read_bytes(), path, "exec"), vars(file))
+    sys.modules[file.__name__] = file
+    with beside(path):
+        exec(compile(path.read_bytes(), path, "exec"), vars(file))
     return file
 
 

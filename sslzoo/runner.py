@@ -49,12 +49,12 @@ def pretrain(
     with _policy(recipe.precision):
         with strategy.scope():
             method = untrained(recipe)
-        streams, quarantines = _quarantined(recipe.streams, workdir, bad_images)
+        guarded, quarantines = _quarantined(recipe, workdir, bad_images)
         path = workdir.quarantine if workdir else None
         probes = {name: p.seen(method.sees) for name, p in recipe.probes.items()}
         probes = Probes(probes, recipe.probe_every, path, bad_images)
         run = _Run(
-            dataclasses.replace(recipe, streams=streams),
+            guarded,
             method,
             probes,
             [*quarantines, *probes.sources],
@@ -95,7 +95,8 @@ def trained(workdir):
     and its card tell of these weights.
     """
     run = workdir.run()
-    plan = recipe_files.load(workdir.path / "recipe.py", **run["knobs"])
+    with recipe_files.beside(run["recipe"]):
+        plan = recipe_files.load(workdir.path / "recipe.py", **run["knobs"])
     method = untrained(plan)
     found = checkpoints.latest(workdir.checkpoints)
     if found is None:
@@ -332,21 +333,16 @@ class _Run(keras.callbacks.Callback):
 
     @property
     def batch_size(self):
-        streams = self.recipe.streams
-        first = next(iter(streams.values())) if isinstance(streams, dict) else streams
-        return first.batch_size
+        return self.recipe.first.batch_size
 
     def measure(self):
         """Health on examples that are the same at every epoch."""
         if type(self.method).look.__qualname__ == "Method.look":
             return None
         if not hasattr(self, "examples"):
-            streams = self.recipe.streams
-            small = dataclasses.replace(
-                streams, batch_size=min(streams.batch_size, HEALTH_IMAGES)
-            )
+            small = self.recipe.with_streams(_small)
             batches = pipeline.training_batches(
-                small, self.method.uses, self.recipe.seed + HEALTH_SEED
+                small.streams, self.method.uses, self.recipe.seed + HEALTH_SEED
             )
             self.examples = next(iter(batches))
             self.look = tf.function(self.method.look, autograph=False)
@@ -470,18 +466,21 @@ def _policy(precision):
         keras.config.set_dtype_policy(before)
 
 
-def _quarantined(streams, workdir, bad_images):
-    """The streams, reading around images that cannot be read; and who does so."""
-    single = not isinstance(streams, dict)
+def _small(stream):
+    """It with no more images at a time than its health is measured on."""
+    return dataclasses.replace(stream, batch_size=min(stream.batch_size, HEALTH_IMAGES))
+
+
+def _quarantined(recipe, workdir, bad_images):
+    """The recipe, reading around images that cannot be read; and who does so."""
     path = workdir.quarantine if workdir else None
-    guarded = {
-        task: dataclasses.replace(
-            stream, source=Quarantine(stream.source, path, bad_images)
-        )
-        for task, stream in ({"": streams} if single else streams).items()
-    }
-    quarantines = [stream.source for stream in guarded.values()]
-    return (guarded[""] if single else guarded), quarantines
+
+    def guard(stream):
+        source = Quarantine(stream.source, path, bad_images)
+        return dataclasses.replace(stream, source=source)
+
+    guarded = recipe.with_streams(guard)
+    return guarded, [stream.source for stream in guarded.by_task.values()]
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ class Workdir:
         """
         file = self.path / "run.json"
         if file.exists():
-            self._same(json.loads(file.read_text()), identity)
+            self._same(json.loads(file.read_text(encoding="utf-8")), identity)
             return
         if self.checkpoints.exists():
             raise BadInput(
@@ -66,15 +66,14 @@ class Workdir:
             ) from error
 
     def _same(self, before, now):
-        if before["recipe"] != now["recipe"]:
+        if _other_recipe(before, now):
             raise BadInput(
                 f"{self.path} is a run of {before['recipe']}, not of {now['recipe']}. "
                 "Give another --workdir."
             )
         changed = [
-            f"{knob} was {before['knobs'].get(knob)!r} and is now {value!r}"
-            for knob, value in now["knobs"].items()
-            if before["knobs"].get(knob) != value
+            f"{knob} was {was!r} and is now {value!r}"
+            for knob, (was, value) in _other_knobs(before, now).items()
         ]
         if changed:
             raise BadInput(
@@ -100,7 +99,8 @@ class Workdir:
             for knob, value in run["knobs"].items()
             if defaults.get(knob) != value
         ]
-        words = [run["recipe"], *knobs, "--workdir", shlex.quote(str(self.path))]
+        recipe = shlex.quote(run["recipe"])
+        words = [recipe, *knobs, "--workdir", shlex.quote(str(self.path))]
         return f"sslzoo train {' '.join(words)}"
 
     def same_again(self):
@@ -109,6 +109,10 @@ class Workdir:
 
     def run(self):
         return json.loads(self._text("run.json"))
+
+    def text(self):
+        """Of its recipe."""
+        return self._text("recipe.py")
 
     def result(self):
         return json.loads(self._text("result.json"))
@@ -132,14 +136,14 @@ class Workdir:
             )
         if not (self.path / name).exists():
             raise MissingFile(f"{self.path} has no {name} yet: the run has not ended.")
-        return (self.path / name).read_text()
+        return (self.path / name).read_text(encoding="utf-8")
 
     def write_history(self, rows):
         self._write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def add_timing(self, row):
         file = self.path / "timing.jsonl"
-        before = file.read_text() if file.exists() else ""
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
         self._write("timing.jsonl", before + json.dumps(row) + "\n")
 
     def write_result(self, result):
@@ -154,6 +158,32 @@ class Workdir:
                 "room, then give the same command again: it goes on from the last "
                 "checkpoint."
             ) from error
+
+
+def unlike(run, other):
+    """What two runs differ in beside their seed, in words; none of seeds of one run."""
+    if _other_recipe(run, other):
+        return f"one is of {run['recipe']}, the other of {other['recipe']}"
+    if run.get("text") != other.get("text"):
+        return f"the text of their recipe {run['recipe']} is not the same"
+    knobs = _other_knobs(run, other)
+    return ", ".join(
+        f"{knob} is {one!r} and {two!r}"
+        for knob, (one, two) in knobs.items()
+        if knob != "seed"
+    )
+
+
+def _other_recipe(run, other):
+    """Whether they are of two; one has one text, however its file was spelled."""
+    named = run["recipe"] == other["recipe"]
+    return not named and run.get("text") != other.get("text")
+
+
+def _other_knobs(run, other):
+    """{knob: its values} of the knobs in which two runs differ."""
+    pairs = {k: (run["knobs"].get(k), value) for k, value in other["knobs"].items()}
+    return {knob: pair for knob, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def versions():
@@ -185,7 +215,7 @@ def machine():
     """This computer: its architecture, cores, processor, and what that is quick at."""
     processor, units = platform.processor(), []
     if os.path.exists("/proc/cpuinfo"):  # Linux tells its name there alone.
-        text = pathlib.Path("/proc/cpuinfo").read_text()
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
         lines = text.splitlines()
         names = [line.split(":")[1].strip() for line in lines if "model name" in line]
         processor = names[0] if names else processor
@@ -197,8 +227,7 @@ def machine():
 def identity(name, knobs, plan):
     """What decides a run: two with the same identity end with the same weights."""
     path = recipe.find(name)
-    text = path.read_text()
-    streams = plan.streams if isinstance(plan.streams, dict) else {"": plan.streams}
+    text = path.read_text(encoding="utf-8")
     packaged = path.stem if path.parent in recipe.folders() else str(path)
     return {
         "recipe": packaged,
@@ -206,12 +235,12 @@ def identity(name, knobs, plan):
         "defaults": recipe.knobs_of(name),
         "seed": plan.seed,
         "steps": plan.steps,
-        "data": {task: s.source.fingerprint() for task, s in streams.items()},
+        "data": {task: s.source.fingerprint() for task, s in plan.by_task.items()},
         "probes": {
             name: [probe.train.fingerprint(), probe.test.fingerprint()]
             for name, probe in plan.probes.items()
         },
-        "images": {task: s.source.count for task, s in streams.items()},
+        "images": {task: s.source.count for task, s in plan.by_task.items()},
         "text": hashlib.sha256(text.encode()).hexdigest(),
         "versions": versions(),
     }, text

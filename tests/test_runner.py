@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -303,6 +304,21 @@ def test_a_changed_knob_is_refused_by_name(whole, change, words):
     with pytest.raises(BadInput, match=words) as refused:
         opened(whole[1].path, **change)
     assert whole[1].command() in str(refused.value)
+
+
+def test_a_recipe_is_the_same_however_its_path_is_spelled(tmp_path, monkeypatch):
+    (tmp_path / "my recipes").mkdir()
+    text = recipe.find(NAME).read_text() + "\n# Bäume\n"
+    (tmp_path / "my recipes" / "mine.py").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for path in ("my recipes/mine.py", tmp_path / "my recipes" / "mine.py"):
+        _, folder = opened("run", str(path))
+    assert folder.text() == text
+    words = shlex.split(folder.command())
+    assert words[:3] == ["sslzoo", "train", "my recipes/mine.py"]
+    pathlib.Path("my recipes", "mine.py").write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="the text of its recipe has changed"):
+        opened("run", "my recipes/mine.py")
 
 
 def test_the_workdir_of_another_recipe_is_refused(whole):

@@ -50,6 +50,10 @@ class Stream:
     smallest: int | None = None
 
     def __post_init__(self):
+        if self.batch_size < 1:
+            raise BadInput(
+                f"batch_size={self.batch_size}: a batch has 1 image or more."
+            )
         if self.batch_size > self.source.count:
             raise BadInput(
                 f"batch_size={self.batch_size}, but {self.source.name} has "

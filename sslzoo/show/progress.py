@@ -44,9 +44,7 @@ class Bar:
     def began(self, recipe, batch, batches):
         self.batches, self.accumulate = batches, recipe.accumulate
         self.per_epoch = recipe.steps_per_epoch * recipe.accumulate
-        streams = recipe.streams
-        first = next(iter(streams.values())) if isinstance(streams, dict) else streams
-        self.batch_size = first.batch_size
+        self.batch_size = recipe.first.batch_size
         # Looks back over the last seconds, and to the first batch after compilation.
         self.recent, self.first = collections.deque(), None
         self.looked = self.clock()

@@ -54,7 +54,7 @@ def write(workdir, path=None, method=None, plan=None, features=None):
     timing = workdir.timing() if _kept(workdir, "timing.jsonl") else []
     views, near, said = None, None, []
     if plan:
-        stream = _first(plan.streams)
+        stream = plan.first
         side, views = _views(stream, plan.seed, getattr(method, "uses", ()))
     if plan and method:
         near = neighbours.of_run(method, plan, stream.source, side)
@@ -67,7 +67,7 @@ def write(workdir, path=None, method=None, plan=None, features=None):
         about=_first_line(text),
         text=text,
         knobs={k: v for k, v in run["knobs"].items() if defaults.get(k) != v},
-        ended=bool(_kept(workdir, "result.json")),
+        ended=workdir.ended,
         last=history[-1] if history else None,
         facts=_facts(run, history, timing),
         diagnosis=health.diagnose(measured),
@@ -167,10 +167,6 @@ def _scores(history):
         for old, new in [(first.get(name, {}), last.get(name, {}))]
         for protocol in {**old, **new}
     ]
-
-
-def _first(streams):
-    return next(iter(streams.values())) if isinstance(streams, dict) else streams
 
 
 def _views(stream, seed, uses):

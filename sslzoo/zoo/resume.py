@@ -76,7 +76,7 @@ def load(entry, steps=None, rate=None, example=None):
             "`python3 tools/start.py demo` trains one, and makes it."
         )
     told = json.loads((folder / "method.json").read_text())
-    _import_ours(told)
+    _import_ours(told, folder)
     begin_anew = _plan(told, steps, rate, folder.name)
     method = _built(told)
     if example is not None:
@@ -141,10 +141,22 @@ def _put(variables, arrays, path):
         variable.assign(arrays[name][...])
 
 
-def _import_ours(told):
-    """Keras and we know a class when its file has been imported; ours may be."""
+def _import_ours(told, folder):
+    """Keras and we know a class when its file has been imported; ours may be.
+
+    A class may be of the recipe too, as `recipe.module` calls it. That is of whoever
+    made the model: to load features or heads runs nothing of it.
+    """
     if isinstance(told, dict):
         module = told.get("module")
+        recipe = isinstance(module, str) and re.fullmatch("recipe_[0-9a-f]{16}", module)
+        if recipe and module not in sys.modules:
+            raise BadInput(
+                f"It needs {told.get('class_name')}, which is defined in the recipe of "
+                f"{folder.name}, and to load a model runs nothing of its files. "
+                "sslzoo.load_recipe(name) runs its recipe.py: if you trust that, call "
+                "it, then load this again."
+            )
         if isinstance(module, str) and re.fullmatch(r"sslzoo(\.\w+)+", module):
             try:
                 importlib.import_module(module)
@@ -156,7 +168,7 @@ def _import_ours(told):
         told = list(told.values())
     if isinstance(told, list):
         for value in told:
-            _import_ours(value)
+            _import_ours(value, folder)
 
 
 def _class(told):

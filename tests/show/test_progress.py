@@ -40,7 +40,7 @@ class Loss:
 
 def plan(accumulate=1, steps=40, per_epoch=10, batch_size=64):
     return types.SimpleNamespace(
-        streams=types.SimpleNamespace(batch_size=batch_size),
+        first=types.SimpleNamespace(batch_size=batch_size),
         accumulate=accumulate,
         steps=steps,
         steps_per_epoch=per_epoch,
