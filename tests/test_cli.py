@@ -195,6 +195,56 @@ def test_several_runs_get_an_interval(command, trained, tmp_path):
     assert found["difference"]["low"] <= found["difference"]["mean"]
 
 
+def test_runs_that_differ_in_more_than_their_seed_are_no_seeds(command, tmp_path):
+    run = {"recipe": "a", "knobs": {"rate": 0.1, "seed": 0}, "text": "1"}
+    others = {
+        "rate is 0.1 and 0.2": {"knobs": {"rate": 0.2, "seed": 1}},
+        "one is of a, the other of b": {"recipe": "b", "text": "2"},
+        "the text of their recipe a is not the same": {"text": "2"},
+    }
+    alike = {"knobs": {"rate": 0.1, "seed": 1}}, {"recipe": "./a.py"}
+    for words, other in others.items():
+        assert workdir.unlike(run, {**run, **other}) == words
+        for n, told in enumerate((run, {**run, **other})):
+            (tmp_path / str(n)).mkdir(exist_ok=True)
+            (tmp_path / str(n) / "run.json").write_text(json.dumps(told))
+        code, _, err = command("evaluate", tmp_path / "0", tmp_path / "1")
+        assert code == 1 and f"differ in more than their seed: {words}." in err
+    for other in alike:
+        assert not workdir.unlike(run, {**run, **other})
+
+
+@pytest.mark.parametrize(
+    "more, size, crop", [([], 32, 1), (["--size", 24, "--crop", 0.5], 24, 0.5)]
+)
+def test_other_images_are_asked_as_the_runs_own_were(
+    command, trained, monkeypatch, more, size, crop
+):
+    asked = []
+    monkeypatch.setattr(ladder, "evaluate", lambda _, sets, *more: asked.append(sets))
+    monkeypatch.setattr(progress, "ladder_table", print)
+    spec = "toyworld:{}?count=24&size=40".format
+    words = ["evaluate", trained, "--data", spec("train"), "--test", spec("test")]
+    assert command(*words, *more)[0] == 0
+    (probe,) = asked[0].values()
+    assert (probe.size, probe.crop) == (size, crop)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("evaluate runs/a --size -5", "--size: -5 was given: it takes a whole number"),
+        ("evaluate runs/a --seeds 0", "--seeds: 0 was given: it takes a whole number"),
+        ("evaluate runs/a --seeds x", "--seeds: x was given"),
+        ("evaluate runs/a --crop 1.5", "--crop: 1.5 was given: it takes a part"),
+        ("pack toyworld:test x.npz#x --seed -1", "--seed: -1 was given"),
+    ],
+)
+def test_a_number_that_an_option_does_not_take_is_named(command, words, said):
+    code, _, err = command(*words.split())
+    assert code == 2 and said in err
+
+
 def test_the_result_is_a_table_for_a_person(command, trained):
     code, out, err = command(*TRAIN, "--workdir", trained)
     assert code == 0 and "random features" in out and "toyworld" in out

@@ -1,5 +1,6 @@
 """What the verbs share."""
 
+import argparse
 import contextlib
 import json
 
@@ -7,6 +8,36 @@ from sslzoo.errors import BadInput
 
 REGISTRY = dict(metavar="DIR", help="models to look in (./savedmodels, cache, ours)")
 REVISION = dict(type=int, metavar="N", help="of the model, not the newest")
+
+
+def at_least(least):
+    """The type of an option that is a whole number, `least` or more."""
+
+    def number(word):
+        try:
+            value = int(word)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(
+                f"{word} was given: it takes a whole number, {least} or more"
+            )
+        return value
+
+    return number
+
+
+def part(word):
+    """The type of an option that is a part of something, such as 0.875."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{word} was given: it takes a part, more than 0 and at most 1"
+        )
+    return value
 
 
 def decoding(args):

@@ -42,8 +42,24 @@ def arguments(verb):
         metavar="P",
         help="learn from this part of each class alone: 0.05 is few labels",
     )
-    verb.add_argument("--size", type=int, help="side of the images (the recipe's)")
-    verb.add_argument("--seeds", type=int, default=3, help="hold-outs of linear (3)")
+    verb.add_argument(
+        "--size",
+        type=common.at_least(1),
+        help="side of the images of --data (of the run's own probes, or its images)",
+    )
+    verb.add_argument(
+        "--crop",
+        type=common.part,
+        metavar="PART",
+        help="of their short side that is seen (of the run's own probes, or 0.875)",
+    )
+    verb.add_argument(
+        "--seeds",
+        type=common.at_least(1),
+        default=3,
+        metavar="N",
+        help="hold-outs of linear (3)",
+    )
     verb.add_argument("--out", metavar="FILE", help="write the result as JSON too")
 
 
@@ -54,8 +70,8 @@ def run(args):
     from sslzoo.evaluation import blocks, ladder, pretext, tuned_layers
     from sslzoo.show import progress
 
-    if args.size and not args.data:
-        raise BadInput("--size is of the images of --data: name these too.")
+    if (args.size or args.crop) and not args.data:
+        raise BadInput("--size and --crop are of the images of --data: name these too.")
     asked = args.protocol or ladder.PROTOCOLS
     if "finetune" not in asked and (args.depths or args.epochs or args.rgb):
         raise BadInput(
@@ -65,12 +81,11 @@ def run(args):
         raise BadInput("--endpoint is of --protocol knn and linear: ask for these.")
     if args.epochs is not None and args.epochs < 1:
         raise BadInput(f"--epochs {args.epochs} learns nothing. Give 1 or more.")
-    tasks, probes, size = [], {}, args.size
+    known = seeds_of_one(args.runs)
+    tasks, probes = [], {}
     for path in args.runs:
-        folder = workdir.Workdir(path)
         with common.decoding(args) as count, watch.by(count):
-            method, plan = runner.trained(folder)
-        size = size or folder.run()["knobs"].get("image_size", 224)
+            method, plan = runner.trained(workdir.Workdir(path))
         untrained = runner.untrained(plan)
         tasks.append((path, method, untrained, plan.streams))
         probes = probes or plan.probes
@@ -80,7 +95,12 @@ def run(args):
                 "--data names images to learn from: --test must name others."
             )
         sets = sources.from_spec(args.data), sources.from_spec(args.test)
-        probes = {args.test: recipe.Probe(*sets, size)}
+        # As the run's own were tried: the same images then have the same scores.
+        own = next(iter(probes.values()), None)
+        size = own.size if own else known["knobs"].get("image_size", 224)
+        crop = own.crop if own else recipe.Probe.crop
+        probe = recipe.Probe(*sets, args.size or size, args.crop or crop)
+        probes = {args.test: probe}
     if not probes:
         raise BadInput(
             "These runs have no labelled images of their own. Name some: "
@@ -93,13 +113,8 @@ def run(args):
             for name, probe in probes.items()
         }
 
-    sees = {method.sees for _, method, *_ in tasks}
-    if len(sees) > 1:
-        raise BadInput(
-            "Some of these runs see pictures and some depth, as HHA: they are no seeds "
-            "of one run. Evaluate them apart."
-        )
-    seen = {name: probe.seen(*sees) for name, probe in probes.items()}
+    sees = tasks[0][1].sees  # As all of them do: they are seeds of one run.
+    seen = {name: probe.seen(sees) for name, probe in probes.items()}
 
     def measured(method):
         if not args.endpoint:
@@ -133,6 +148,20 @@ def run(args):
         kept = {**results, "made": made(args)}
         with files.writing(args.out, "The scores are above; give another --out."):
             checkpoints.write_text(args.out, json.dumps(kept, indent=1) + "\n")
+
+
+def seeds_of_one(paths):
+    """What the first run is, if the others are the same but for their seeds."""
+    from sslzoo import workdir
+
+    first, *others = (workdir.Workdir(path).run() for path in paths)
+    for path, other in zip(paths[1:], others):
+        if apart := workdir.unlike(first, other):
+            raise BadInput(
+                f"{paths[0]} and {path} differ in more than their seed: {apart}. A "
+                "mean over them says nothing. Evaluate them apart."
+            )
+    return first
 
 
 def made(args):

@@ -55,7 +55,7 @@ def run(args):
     )
     folder = workdir.Workdir(args.workdir)
     run = {**folder.run(), "result": folder.result()}
-    run["recipe_text"] = (folder.path / "recipe.py").read_text()
+    run["recipe_text"] = folder.text()
     took = {row["epoch"]: row.get("seconds", 0) for row in folder.timing()}
     run["seconds"] = round(sum(took.values()))  # A resumed epoch is told twice.
     name = args.name or runs.name_for(run)
@@ -82,7 +82,7 @@ def run(args):
 def read_results(file, run):
     """What `evaluate --out` wrote, if it measured this run."""
     try:
-        with open(file) as text:
+        with open(file, encoding="utf-8") as text:
             results = json.load(text)
         found = [found for data, found in results.items() if data != "made"]
         rows = [row for protocols in found for row in protocols.values()]

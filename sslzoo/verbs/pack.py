@@ -21,7 +21,9 @@ def arguments(verb):
         "--each", type=int, metavar="N", help="images of each class (all)"
     )
     verb.add_argument("--quality", type=int, default=90, help="of the JPEGs (90)")
-    verb.add_argument("--seed", type=int, default=0, help="of choice and order (0)")
+    verb.add_argument(
+        "--seed", type=common.at_least(0), default=0, help="of choice and order (0)"
+    )
 
 
 def run(args):

@@ -65,7 +65,7 @@ def command(run, workdir):
         for knob, value in run["knobs"].items()
         if run.get("defaults", {}).get(knob) != value
     ]
-    words = ["sslzoo train", public(run["recipe"]), *knobs]
+    words = ["sslzoo train", shlex.quote(public(run["recipe"])), *knobs]
     return " ".join([*words, "--workdir", shlex.quote(workdir)])
 
 
@@ -146,6 +146,7 @@ def named(results, about):
     images = about.get("measured_on", {})
     try:
         told = {"made": results["made"]} if "made" in results else {}
+        _seeds_of_one(told)
         return told | {
             public(images.get(data, data)): {
                 protocol: {
@@ -162,6 +163,23 @@ def named(results, about):
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise _no_results(error) from None
+
+
+def _seeds_of_one(told):
+    """Raises where the runs that were measured differ in more than their seed.
+
+    Args:
+        told: {"made": ...}, where it is known of the results how they were made.
+    """
+    lines = [one["command"] for one in told.get("made", {}).get("runs", {}).values()]
+    words = [shlex.split(line.partition(" --workdir ")[0]) for line in lines]
+    runs = {tuple(w for w in of if not w.startswith("seed=")) for of in words}
+    if len(runs) > 1:
+        raise BadInput(
+            "These results are of runs that differ in more than their seed: "
+            f"{'; '.join(sorted(map(' '.join, runs)))}. A card tells of seeds of one "
+            "run: evaluate them apart."
+        )
 
 
 def rows(results):

@@ -357,6 +357,14 @@ def test_the_lines_that_make_it_again_are_on_the_card(tmp_path):
     ]
 
 
+def test_runs_that_differ_in_more_than_their_seed_go_on_no_card(tmp_path):
+    lines = "sslzoo train a seed=1 --workdir x", "sslzoo train a rate=2 --workdir y"
+    made = {"command": "sslzoo evaluate x y"}
+    made["runs"] = {path: {"command": line} for path, line in zip("xy", lines)}
+    with pytest.raises(BadInput, match="sslzoo train a; sslzoo train a rate=2. A card"):
+        runs.named({**LADDER, "made": made}, {})
+
+
 FIGURE = {
     "setting": "tiny, noise, 1 epoch",
     "data": "npz:test.npz",
