@@ -46,7 +46,9 @@ def pretrain(
     """
     tried = trials(recipe, probe_at)
     strategy = strategy or tf.distribute.get_strategy()
-    with _policy(recipe.precision):
+    writes = workdir and distribute.is_chief(strategy)
+    held = workdir.held() if writes else contextlib.nullcontext()
+    with held, _policy(recipe.precision):
         with strategy.scope():
             method = untrained(recipe)
         guarded, quarantines = _quarantined(recipe, workdir, bad_images)

@@ -8,9 +8,11 @@ timing.jsonl    a line an epoch: seconds and images a second of the run's own cl
                 and how many images could not be read so far
 checkpoints/    the state; see checkpoints.py
 quarantine.csv  images that could not be read
+lock            held by the process that trains it
 result.json     when the run has ended: its probes beside random features
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -21,6 +23,7 @@ import shlex
 
 from sslzoo import __version__, checkpoints, recipe
 from sslzoo.errors import BadInput, MissingFile, RunStopped
+from sslzoo.zoo import files
 
 # Of a processor's flags those that decide how quick a network is on it.
 UNITS = {"avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
@@ -64,6 +67,31 @@ class Workdir:
                 f"Cannot write to the workdir {self.path}: {error.strerror}. "
                 "Give another --workdir."
             ) from error
+
+    @contextlib.contextmanager
+    def held(self):
+        """A block in which no other process trains this run.
+
+        Each would remove what the other is writing. The lock of a process that has died
+        is nobody's, whatever files it has left.
+        """
+        import filelock
+
+        try:
+            lock = files.lock(self.path / "lock", timeout=0)
+        except filelock.Timeout:
+            raise RunStopped(
+                f"{self.path} is being trained by another process, on this machine or "
+                "on one that shares its disk. Wait until that has ended, or give "
+                "another --workdir."
+            ) from None
+        except OSError as error:
+            raise BadInput(
+                f"Cannot write to the workdir {self.path}: {error.strerror}. "
+                "Give another --workdir."
+            ) from error
+        with lock:
+            yield
 
     def _same(self, before, now):
         if _other_recipe(before, now):

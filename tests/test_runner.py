@@ -269,6 +269,32 @@ def test_a_run_killed_while_it_writes_goes_on_to_the_same_bits(whole, tmp_path):
     assert folder.history() == whole[1].history()
 
 
+HOLDS = """
+import pathlib, sys
+from sslzoo.zoo import files
+
+with files.lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_another_process_trains_is_left_alone_until_that_ends_or_dies(tmp_path):
+    plan, folder = opened(tmp_path / "run")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, folder.path / "lock"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunStopped, match="run is being trained by another process"):
+            runner.pretrain(plan, folder)
+        other.kill()
+    with folder.held():
+        assert not folder.checkpoints.exists()
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_many_places_ends_with_the_same_bits(whole, tmp_path):
     """Before the first checkpoint, beside a draft, between history and checkpoint."""
