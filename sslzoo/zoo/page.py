@@ -81,9 +81,12 @@ _ADDING = """## To add one
 ```text
 sslzoo train byol_r18w16_cifar10 --workdir runs/cifar
 sslzoo evaluate runs/cifar --out runs/cifar.json
-sslzoo export runs/cifar --no-heads --default --results runs/cifar.json
+sslzoo export runs/cifar --no-heads --results runs/cifar.json
 python tools/cards.py
 ```
+
+`--default` beside it lets the name without its tag mean this model, where no other has
+that already.
 
 A test, tests/zoo/test_shipped.py, holds what is committed here to its cards, and the
 cards to the files: it says what is missing. To take one away:

@@ -392,6 +392,17 @@ def test_the_page_of_all_models_is_made_of_their_cards(place, made):
     assert text == cards.contents(place), "run: python tools/cards.py"
 
 
+def test_the_lines_that_add_a_model_are_not_refused():
+    """They are of a bare name that means another here: no --default."""
+    text = (ROOT / "savedmodels" / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("## To add one")[2].partition("```")[2].partition("```")[0]
+    typed = [shlex.split(line) for line in lines.splitlines()]
+    known = [words[1:] for words in typed if words[:1] == ["sslzoo"]]
+    *_, told = map(cli.parser().parse_args, known)
+    of = registry.find("byol_r18w16", registry=ROOT / "savedmodels").card
+    assert of.default and told.run is cli.export.run and not told.default
+
+
 @pytest.mark.parametrize("place", [None, ROOT / "savedmodels"], ids=["made", "shipped"])
 def test_a_folder_of_models_has_nothing_else_and_each_short_name_means_one(place, made):
     place = place or made.parent
