@@ -279,6 +279,17 @@ def test_knobs_may_stand_behind_the_options(command, tmp_path):
         ("check nowhere", "nowhere"),
         ("bench stp", "Did you mean 'step'?"),
         ("bench step backbon=x", "Did you mean 'backbone'?"),
+        ("bench input batches=-3", "batches=-3: it begins at 0"),
+        ("train byol_r50_folder seed=-1 --workdir w", "seed=-1: a seed is"),
+        ("train byol_r18w16_toyworld batch_size=0 --workdir w", "batch_size=0"),
+        (
+            "train byol_r50_in1k data=synthetic:8 accumulate=0 --workdir w",
+            "divides by one of these: accumulate=0",
+        ),
+        (
+            "train byol_r18w16_toyworld precision=float17 --workdir w",
+            "precision='float17'. Did you mean 'float32'?",
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_one_line_and_leaves_nothing(

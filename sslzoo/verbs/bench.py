@@ -1,7 +1,9 @@
 """Measure the speed of a part: input, views, a step, features, the linear probe."""
 
 import contextlib
+import re
 
+from sslzoo.errors import BadInput
 from sslzoo.verbs import common
 
 EXAMPLE = "sslzoo bench step backbone=resnet50 batch_size=16"
@@ -19,9 +21,13 @@ def run(args):
     from sslzoo.show import progress
     from sslzoo.zoo import files
 
+    knobs = common.read_knobs(args.knobs)
+    for knob, value in knobs.items():
+        if re.fullmatch(r"-\d+", value):
+            raise BadInput(f"{knob}={value}: it begins at 0. Give 1 or more.")
     with contextlib.closing(progress.Count("parts", quiet=args.json)) as count:
         with watch.by(count):
-            result = benches.run(args.what, **common.read_knobs(args.knobs))
+            result = benches.run(args.what, **knobs)
     common.show(args, result, benches.show)
     if args.out:
         with files.writing(args.out, "The result is above; give another --out."):
