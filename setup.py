@@ -8,7 +8,7 @@ import setuptools
 ROOT = pathlib.Path(__file__).resolve().parent
 # Read, not imported: TensorFlow is not installed yet where this runs.
 VERSION = re.search(
-    r'^__version__ = "(.+)"$', (ROOT / "sslzoo/__init__.py").read_text(), re.M
+    r'^__version__ = "(.+)"$', (ROOT / "sslzoo/__init__.py").read_text("utf-8"), re.M
 ).group(1)
 
 ONNX = ["onnx", "onnxruntime", "tf2onnx>=1.17"]  # Before, its protobuf was too old.

@@ -84,7 +84,7 @@ def latest(folder, say=watch.say):
 
 
 def _read(path):
-    manifest = json.loads((path / "manifest.json").read_text())
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     if not isinstance(manifest, dict) or manifest.pop("sums", "") != _sums(manifest):
         raise ValueError("manifest.json is not what was written")
     if path.name != f"step-{manifest['step']:08d}":

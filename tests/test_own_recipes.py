@@ -1,6 +1,10 @@
 """A recipe of one's own: what lies beside it, what it defines, several tasks."""
 
 import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -10,6 +14,7 @@ import sslzoo
 from sslzoo import recipe, runner, workdir
 from sslzoo.errors import BadInput, UnknownName
 
+ROOT = pathlib.Path(__file__).parents[1]
 RECIPE = """
 import keras
 import tensorflow as tf
@@ -127,6 +132,33 @@ def test_a_file_beside_a_recipe_stands_in_for_nothing_that_is_installed(
     (tmp_path / "mine.py").write_text("import colorsys\n\n\ndef recipe():\n    pass")
     sys.modules.pop("colorsys", None)
     assert recipe.module(tmp_path / "mine.py").colorsys.hls_to_rgb
+
+
+NO_UTF_8 = """
+import sys
+from sslzoo import recipe, workdir
+
+plan = recipe.load(sys.argv[1])
+for _ in range(2):
+    folder = workdir.Workdir("run")
+    folder.open(*workdir.identity(sys.argv[1], {}, plan))
+assert "B\\u00e4ume" in folder.text()
+"""
+
+
+def test_its_text_is_utf_8_whatever_the_locale(mine, tmp_path):
+    folder = tmp_path / "recipes"
+    shutil.copytree(mine.parent, folder)
+    (folder / "mine.py").write_text(f"# Bäume\n{RECIPE}", encoding="utf-8")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", NO_UTF_8, "recipes/mine.py"],
+        env={**os.environ, **locale, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

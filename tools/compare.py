@@ -158,7 +158,7 @@ def main():
     result |= {key: value for key, value in others[0].items() if key in EXACT}
     print(json.dumps(result, indent=1))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

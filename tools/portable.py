@@ -38,7 +38,9 @@ def main():
     args = parser.parse_args()
     found = differences(args.backend, args.names)
     if args.out:
-        args.out.write_text(json.dumps(record(args, found), indent=1) + "\n")
+        args.out.write_text(
+            json.dumps(record(args, found), indent=1) + "\n", encoding="utf-8"
+        )
     return int(not all(far <= TOLERANCE for far in found.values()))  # Nor NaN.
 
 

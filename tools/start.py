@@ -117,7 +117,7 @@ def test(*arguments):
 
 def install(extra):
     """Brings .venv to what setup.py says now, with that extra, if it is not so yet."""
-    before = json.loads((STAMP.exists() and STAMP.read_text()) or "{}")
+    before = json.loads((STAMP.exists() and STAMP.read_text(encoding="utf-8")) or "{}")
     setup = b"".join(
         (ROOT / name).read_bytes() for name in ("setup.py", "pyproject.toml")
     )

@@ -219,7 +219,7 @@ class _Part:
     def _mark(self):
         """What the server called the file of which this is a part, if it did."""
         with contextlib.suppress(OSError, ValueError):
-            notes = json.loads(self.notes.read_text())
+            notes = json.loads(self.notes.read_text(encoding="utf-8"))
             if notes["url"] == self.url:
                 return notes["mark"]
         return None
@@ -229,7 +229,8 @@ class _Part:
         if mark and mark.startswith("W/"):  # Only nearly the same is not enough.
             mark = None
         with self._writing():
-            self.notes.write_text(json.dumps({"url": self.url, "mark": mark}))
+            told = json.dumps({"url": self.url, "mark": mark})
+            self.notes.write_text(told, encoding="utf-8")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -105,5 +105,5 @@ def _our_licence():
         files = ()
     for file in files:
         if file.name == "LICENSE" and ".dist-info" in file.parts[0]:
-            return file.read_text()
-    return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()
+            return file.read_text(encoding="utf-8")
+    return (pathlib.Path(__file__).parents[2] / "LICENSE").read_text(encoding="utf-8")

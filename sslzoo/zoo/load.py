@@ -128,7 +128,7 @@ def stored(entry, pretrained=True, dtype=None):
             "Give pretrained=False for random ones, or take a model of "
             f"sslzoo.list_pretrained('{entry.card.bare}*')."
         )
-    backbone = architecture(config.read_text(), dtype, config)
+    backbone = architecture(config.read_text(encoding="utf-8"), dtype, config)
     if pretrained:
         fill(backbone, weights)
     return backbone

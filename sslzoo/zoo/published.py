@@ -164,7 +164,7 @@ def _pinned(cache, url):
     """The sha256 that the file of this address had on first use; None before it."""
     path = _pin_file(cache, url)
     try:
-        return json.loads(path.read_text())["sha256"]
+        return json.loads(path.read_text(encoding="utf-8"))["sha256"]
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -182,7 +182,7 @@ def _pin(cache, known):
     file = _pin_file(cache, known["url"])
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    draft.write_text(json.dumps(known, indent=1) + "\n")
+    draft.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     disk.sync(draft)
     draft.replace(file)
 

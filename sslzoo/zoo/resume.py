@@ -49,7 +49,8 @@ def save(method, folder):
     with h5py.File(folder / "heads.weights.h5", "w") as file:
         for name, variable in _named(_heads(method)):
             file[name] = np.asarray(variable)
-    (folder / "method.json").write_text(json.dumps(told, indent=1) + "\n")
+    text = json.dumps(told, indent=1) + "\n"
+    (folder / "method.json").write_text(text, encoding="utf-8")
 
 
 def load(entry, steps=None, rate=None, example=None):
@@ -75,7 +76,7 @@ def load(entry, steps=None, rate=None, example=None):
             "is what `sslzoo export RUN` makes, without --no-heads, of a run of yours; "
             "`python3 tools/start.py demo` trains one, and makes it."
         )
-    told = json.loads((folder / "method.json").read_text())
+    told = json.loads((folder / "method.json").read_text(encoding="utf-8"))
     _import_ours(told, folder)
     begin_anew = _plan(told, steps, rate, folder.name)
     method = _built(told)

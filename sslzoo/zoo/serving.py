@@ -87,6 +87,6 @@ def computing_in(precision):
 def _processor():
     """The words of what Linux says of the processor; none elsewhere."""
     try:
-        return set(pathlib.Path("/proc/cpuinfo").read_text().split())
+        return set(pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:
         return set()
