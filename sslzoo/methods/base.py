@@ -11,12 +11,8 @@ import sslzoo
 from sslzoo import distribute
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
+from sslzoo.methods import plain
 from sslzoo.methods.sheets import Sheet
-
-BEYOND = (
-    "fit was given floating point images beyond [0, 1]: as it seems, 0 to 255. Divide "
-    "by 255, data.map(lambda x: x / 255), or give uint8."
-)
 
 
 class Method(keras.Model):
@@ -27,8 +23,8 @@ class Method(keras.Model):
     `sees`, what of an item goes into the backbone.
 
     Args:
-        example: what the network is shown of an item, `(item, seed) -> dict`. A
-            dataset of plain images given to `fit` goes through it; and what the
+        example: what the network is shown of an item, `(item, seed) -> dict`.
+            Plain images given to `fit` or `evaluate` go through it; and what the
             pipeline left of it for the device is done in `shown`.
     """
 
@@ -59,7 +55,7 @@ class Method(keras.Model):
         _check_gradients(backbone)
         self.backbone = backbone
         self.example = example
-        self.accumulate = 1
+        self.accumulate, self._summed = 1, ()
         self._meters = {meter: keras.metrics.Mean(name=meter) for meter in self.meters}
         self.built = True  # Parts are built as they are made; fit must not guess.
 
@@ -174,6 +170,9 @@ class Method(keras.Model):
         super().compile(optimizer=optimizer, **options)
         self.optimizer.build(self.trainable_variables)
         self.accumulate = accumulate
+        for variable in self._summed:  # Of a compile before this one.
+            self._untrack_variable(variable)
+        self._summed = ()
         if accumulate > 1:
             self._sums = [
                 keras.Variable(tf.zeros(w.shape), trainable=False, name=f"sum_{i}")
@@ -182,6 +181,7 @@ class Method(keras.Model):
             self._gathered = keras.Variable(
                 0, dtype="int64", trainable=False, name="gathered"
             )
+            self._summed = (*self._sums, self._gathered)
 
     def minimize(self, tape, loss):
         """One optimizer step on `loss`, the mean over this replica's examples.
@@ -255,75 +255,34 @@ class Method(keras.Model):
     def report(self, **values):
         """Adds the values of this step to the meters; returns their means so far."""
         for meter, value in values.items():
-            self._meters[meter].update_state(value)
+            # Else the turn that finds no more data counts, too, as a value of zero.
+            with tf.control_dependencies([tf.convert_to_tensor(value)]):
+                self._meters[meter].update_state(value)
         results = {meter: self._meters[meter].result() for meter in self.meters}
         if distribute.workers() > 1:
             # Keras concatenates the logs of workers, which scalars do not allow.
             results = {meter: tf.reshape(r, [1]) for meter, r in results.items()}
         return results
 
-    def fit(self, x=None, **options):
-        """Keras' fit; a dataset of plain images is mapped through the example.
+    def fit(self, x=None, *args, **options):
+        """Keras' fit; plain images are mapped through the example.
 
         Args:
-            x: batches as `train_step` reads them; or a `tf.data.Dataset` of plain
-                images, RGB, uint8 or float32 in [0, 1], single or in batches, alone
-                or with labels.
-            options: Keras'. Single images want `batch_size`.
+            x: batches as `train_step` reads them; or plain images, RGB, uint8 or
+                floats in [0, 1]: an array, with labels as `y`; or a `tf.data.Dataset`
+                of single ones or of batches, alone or with labels.
+            args, options: Keras'. `validation_data` is what `x` may be, or `(x, y)`.
+                Single images of a dataset want `batch_size`.
         """
-        if isinstance(x, tf.data.Dataset) and not isinstance(x.element_spec, dict):
-            x, options = self._examples(x, **options)
-        try:
-            return super().fit(x, **options)
-        except tf.errors.InvalidArgumentError as error:
-            if BEYOND in str(error):
-                raise BadInput(BEYOND) from None
-            raise
+        given = plain.named(keras.Model.fit, x, *args, **options)
+        with plain.in_words():
+            return super().fit(**plain.for_fit(self, given))
 
-    def _examples(self, data, batch_size=None, steps_per_epoch=None, **options):
-        """Endless batches of examples of a dataset of plain images; fit's options."""
-        if self.example is None:
-            raise BadInput(
-                f"This {type(self).__name__} was read from a file that could not say "
-                "what it is shown of an image: load it with example=..."
-            )
-        spec = data.element_spec[0] if isinstance(data.element_spec, tuple) else None
-        shape = (spec or data.element_spec).shape
-        if shape.rank not in (3, 4) or shape[-1] != 3:
-            raise BadInput(
-                f"fit was given {data.element_spec}. It takes images [h, w, 3], or "
-                "batches of them [n, h, w, 3], alone or as (image, label)."
-            )
-        batches = int(data.cardinality())
-        if shape.rank == 4:
-            batch_size = (
-                batch_size or shape[0] or len(tf.nest.flatten(next(iter(data)))[0])
-            )
-            data = data.unbatch()
-        elif batch_size:
-            batches //= batch_size
-        if not batch_size:
-            raise BadInput("fit was given single images: say batch_size=... too.")
-        steps_per_epoch = steps_per_epoch or batches
-        if steps_per_epoch < 1:
-            raise BadInput(
-                "fit cannot tell how many batches make an epoch of this dataset "
-                f"(batch_size={batch_size}): say steps_per_epoch=..."
-            )
-
-        def example(n, element):
-            image, *rest = element if isinstance(element, tuple) else (element,)
-            if image.dtype.is_floating:
-                most = tf.reduce_max(image)
-                tf.debugging.assert_less_equal(most, tf.cast(2, most.dtype), BEYOND)
-            seed = tf.stack([tf.zeros_like(n), n])
-            label = {"label": rest[0]} if "label" in self.uses and rest else {}
-            return {**self.example({"image": image, **label}, seed), **label, "n": n}
-
-        # One count over all epochs, so that none shows what another has shown.
-        data = data.repeat().enumerate().map(example, tf.data.AUTOTUNE)
-        data = data.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-        return data, {**options, "steps_per_epoch": steps_per_epoch}
+    def evaluate(self, x=None, *args, **options):
+        """Keras' evaluate: what `test_step` reports of images, given as to `fit`."""
+        given = plain.named(keras.Model.evaluate, x, *args, **options)
+        with plain.in_words():
+            return super().evaluate(**plain.for_evaluate(self, given))
 
     def _maybe_symbolic_build(self, *args, **options):
         """Nothing: a method is built by its constructor, its optimizer by compile.

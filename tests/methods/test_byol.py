@@ -315,3 +315,13 @@ def test_a_backbone_without_pooled_is_refused():
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
     with pytest.raises(BadInput, match="'pooled'"):
         make(plain)
+
+
+def test_a_second_compile_leaves_nothing_of_the_first():
+    """Which would be kept in every checkpoint, and published with the heads."""
+    method = make(accumulate=2)
+    once = len(method.variables)
+    method.compile(keras.optimizers.SGD(0.1), accumulate=2)
+    assert len(method.variables) == once
+    method.compile(keras.optimizers.SGD(0.1))
+    assert len(method.variables) < once

@@ -28,7 +28,7 @@ from sslzoo.methods.supervised import Supervised
 from sslzoo.methods.vicreg import VICReg
 
 SIDE, PATCH = 16, 8
-NO_METHODS = {"base", "momentum", "colour_targets", "projected", "sheets"}
+NO_METHODS = {"base", "momentum", "colour_targets", "plain", "projected", "sheets"}
 LEARNS_NOTHING = {"random"}
 COLOURS = dict(strides={"last": 4}, points=8, hidden=8, spread=0.3, dropout=0.0)
 COLUMNS = {**COLOURS, "strides": {"data": 1, "early": 2, "last": 4}}
