@@ -35,6 +35,11 @@ class Method(keras.Model):
     figures = ()  # What its authors report, for those cards: of {"setting" (network,
     #   images and length of training), "data", "protocol", "value", "source"}
 
+    def __init_subclass__(cls, **options):
+        """Lets Keras find the class when it reads a file that `save` has written."""
+        super().__init_subclass__(**options)
+        keras.saving.register_keras_serializable(cls.__module__)(cls)
+
     def __new__(cls, *args, **options):
         """Notes what the constructor is given: that, and weights, is the method."""
         method = super().__new__(cls, *args, **options)
@@ -182,6 +187,20 @@ class Method(keras.Model):
                 0, dtype="int64", trainable=False, name="gathered"
             )
             self._summed = (*self._sums, self._gathered)
+
+    def get_compile_config(self):
+        """What `compile` was given, for a file of `save`; the loss is the class's."""
+        if not self.compiled:
+            return None
+        return {
+            "optimizer": keras.optimizers.serialize(self.optimizer),
+            "accumulate": self.accumulate,
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config):
+        optimizer = keras.optimizers.deserialize(config["optimizer"])
+        self.compile(**{**config, "optimizer": optimizer})
 
     def minimize(self, tape, loss):
         """One optimizer step on `loss`, the mean over this replica's examples.

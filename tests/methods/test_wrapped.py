@@ -130,6 +130,29 @@ def test_a_network_of_the_users_own_learns(kind, make, settings):
     assert features["pooled"].shape == (2, 6 * len(own_models))
 
 
+@pytest.mark.parametrize("kind, make, settings", GIVEN.values(), ids=GIVEN)
+def test_what_keras_saves_of_it_is_read_back_to_the_bit(kind, make, settings, tmp_path):
+    """With its optimizer, and a sum that is half made: it goes on as it would have."""
+    method = kind(make()[1], example=None, **settings)
+    method.compile(keras.optimizers.SGD(0.1, momentum=0.9), accumulate=2)
+    for _ in range(3):
+        method.train_step(batch())
+    method.reset_metrics()
+    method.save(tmp_path / "method.keras")
+    again = keras.saving.load_model(tmp_path / "method.keras")
+    assert type(again) is kind and again.accumulate == 2
+    for one, other in zip(state(method), state(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+    one, other = (float(m.train_step(batch())["loss"]) for m in (method, again))
+    assert one == other
+    for one, other in zip(state(method), state(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def state(method):
+    return [np.asarray(v) for v in [*method.variables, *method.optimizer.variables]]
+
+
 def kernels(model):
     return [w for w in model.weights if w.name == "kernel"]
 
