@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from sslzoo.backbones import revisiting
-from sslzoo.bench import probes, tasks, timing
+from sslzoo.bench import pictures, probes, tasks, timing
+from sslzoo.data import pipeline
 from sslzoo.show import progress
 
 TINY = "backbone=tiny image_size=32"
@@ -19,6 +20,7 @@ SMALLEST = {
     "task": f"task=byol {TINY} batch_size=2 turns=1",
     "memory": "image_size=64 batch_size=2 turns=1 steps=1",
     "hypercolumns": "width=0.03125 image_size=64 hidden=8 points=4 draws=2",
+    "cifar": "data=synthetic:4 backbone=tiny batch_size=2 batches=1",
     "color": "images=4 image_size=49 width=0.03125 batch_size=2 turns=1",
     "features": "backbone=resnet18 width=0.0625 stem=small image_size=32 images=3",
     "linear": "rows=60 dimensions=8 classes=3",
@@ -50,6 +52,16 @@ def test_a_bench_tells_its_knobs_its_figure_and_how_far_it_is(
     figures = [v for k, v in found.items() if "second" in k]
     assert figures and all(np.isfinite(figures)) and min(figures) > 0
     assert seen and all(0 <= done <= of for done, of in seen)
+
+
+@pytest.mark.parametrize("augment", ["host", "device"])
+def test_what_is_asked_of_cifar_is_what_is_measured(monkeypatch, augment):
+    given = []
+    monkeypatch.setattr(pipeline, "training_batches", lambda s: given.append(s) or [])
+    monkeypatch.setattr(timing, "times", lambda *_, **__: [0.5])
+    found = pictures.cifar("synthetic:4", 1, "float32", augment, "tiny", 2)
+    assert (given[0].augment, given[0].batch_size) == (augment, 2)
+    assert found["images_per_second"] == 4
 
 
 def test_operations_are_those_of_the_products_forward_and_back():

@@ -60,29 +60,37 @@ def input(name="byol_r18w16_toyworld", batches=50):
     return {"images_per_second": size * batches / (time.perf_counter() - start)}
 
 
-def cifar(data="", batches=20, precision="float32", augment="host"):
+def cifar(
+    data="",
+    batches=20,
+    precision="float32",
+    augment="host",
+    backbone="resnet18",
+    batch_size=256,
+):
     """Steps of byol_r18w16_cifar10 end to end: decode, augment, train."""
+    from sslzoo import runner
     from sslzoo.data import pipeline
-    from sslzoo.runner import _policy
 
     if not data:
         raise BadInput(
             "bench cifar wants data=npz:cifar10_jpeg.npz#train, or tfds:cifar10/train."
         )
+    knobs = dict(precision=precision, augment=augment, backbone=backbone)
     start = time.perf_counter()
-    plan = recipe.load("byol_r18w16_cifar10", data=data, test=data)
+    plan = recipe.load(
+        "byol_r18w16_cifar10", data=data, test=data, batch_size=batch_size, **knobs
+    )
     decoding = time.perf_counter() - start
-    with _policy(precision):
-        method = plan.method()
-        method.compile(plan.optimizer())
-        turns = iter(pipeline.training_batches(plan.streams))
-        method.make_train_function()
-        seconds = timing.times(
-            lambda: float(np.ravel(method.train_function(turns)["loss"])[0]),
-            batches,
-            skip=3,
-        )
+    method = runner.untrained(plan)
+    turns = iter(pipeline.training_batches(plan.streams))
+    method.make_train_function()
+    seconds = timing.times(
+        lambda: float(np.ravel(method.train_function(turns)["loss"])[0]),
+        batches,
+        skip=3,
+    )
     return {
-        "images_per_second": 256 / float(np.median(seconds)),
+        "images_per_second": plan.streams.batch_size / float(np.median(seconds)),
         "seconds_to_decode_all_once": decoding,
     }
