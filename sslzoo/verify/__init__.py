@@ -9,11 +9,14 @@ made somewhere has a check here, that compares with a value worked by hand, writ
 in NumPy, or published. Each is a function without arguments; the first line of its
 docstring is what is said to the user, and it raises `Failed` if that is not so.
 
-A check lies in the file of its subject, and in the `CHECKS` at the end of that file. A
-method has a file of its own: to add one, write verify/<method>.py, and name it in
-`SUBJECTS`.
+A check lies in the file of its subject, and in the `CHECKS` at its end; the files are
+found by their names. A method has a file of its own: to add one, write
+verify/<method>.py. That each check can fail is tried, too: it has a row (check, place,
+name, mistake) in the `SABOTEURS` of its file, or in tests/verify/.
 """
 
+import importlib
+import pathlib
 import time
 
 import keras
@@ -21,40 +24,19 @@ import tensorflow as tf
 
 from sslzoo import workdir
 from sslzoo.errors import BadInput, SslzooError
-from sslzoo.verify import (
-    backbones,
-    barlow_twins,
-    byol,
-    color,
-    colorization,
-    data,
-    evaluation,
-    exemplar,
-    info_nce,
-    jigsaw,
-    losses,
-    moco,
-    optim,
-    random,
-    relative_patch,
-    rotation,
-    simclr,
-    simsiam,
-    split_brain,
-    steps,
-    supervised,
-    vicreg,
-    zoo,
-)
+from sslzoo.verify import zoo
 from sslzoo.verify.checking import exact
 
-SUBJECTS = (
-    *(losses, color, optim, byol, split_brain, colorization),
-    *(supervised, random),
-    *(rotation, exemplar, jigsaw, relative_patch),
-    *(info_nce, simclr, moco, simsiam, barlow_twins, vicreg),
-    *(steps, backbones, data, evaluation, zoo),
-)
+MACHINERY = ("__init__", "checking", "small")
+
+
+def names():
+    """Of all subjects: files beside this one that have `CHECKS`."""
+    files = pathlib.Path(__file__).parent.glob("*.py")
+    return sorted(f.stem for f in files if f.stem not in MACHINERY)
+
+
+SUBJECTS = tuple(importlib.import_module(f"{__name__}.{name}") for name in names())
 CHECKS = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
 
 

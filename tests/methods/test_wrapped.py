@@ -28,8 +28,6 @@ from sslzoo.methods.supervised import Supervised
 from sslzoo.methods.vicreg import VICReg
 
 SIDE, PATCH = 16, 8
-NO_METHODS = {"base", "momentum", "colour_targets", "plain", "projected", "sheets"}
-LEARNS_NOTHING = {"random"}
 COLOURS = dict(strides={"last": 4}, points=8, hidden=8, spread=0.3, dropout=0.0)
 COLUMNS = {**COLOURS, "strides": {"data": 1, "early": 2, "last": 4}}
 PATCHES = dict(patch=PATCH, embedding=4, hidden=8, dropout=0.0)
@@ -202,11 +200,10 @@ def test_a_network_whose_gradient_tensorflow_has_wrong_is_refused(monkeypatch):
     BYOL(model, 1, None, hidden=4)
 
 
-def test_these_are_all_methods():
+def test_each_is_a_method_that_there_is():
+    """A new one needs no row: its recipe trains it. With a row it is tried here too."""
     found = {module.name for module in pkgutil.iter_modules(methods.__path__)}
-    assert {
-        name.partition(",")[0] for name in GIVEN
-    } == found - NO_METHODS - LEARNS_NOTHING
+    assert {name.partition(",")[0] for name in GIVEN} <= found
 
 
 def test_colorizing_keeps_keras_own_scale_and_shift():
