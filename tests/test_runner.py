@@ -130,17 +130,32 @@ class StopAt(runner.Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def stopped(path, batch):
+    """A run that was stopped there, and what was said."""
+    with pytest.raises(Interrupted) as said:
+        run(path, listener=StopAt(batch))
+    return workdir.Workdir(path), str(said.value)
+
+
+@pytest.fixture(scope="module")
+def left_at_6(tmp_path_factory):
+    return stopped(tmp_path_factory.mktemp("left") / "run", 6)
+
+
+def copied(folder, tmp_path):
+    return workdir.Workdir(shutil.copytree(folder.path, tmp_path / "run"))
+
+
 @pytest.mark.parametrize("batch", [slow(1), slow(4), 6])
 def test_ctrl_c_keeps_the_state_and_the_same_line_goes_on_to_the_bit(
-    whole, tmp_path, batch
+    whole, left_at_6, tmp_path, batch
 ):
-    with pytest.raises(Interrupted) as stopped:
-        run(tmp_path / "run", listener=StopAt(batch))
-    folder = workdir.Workdir(tmp_path / "run")
-    assert folder.command() in str(stopped.value)
-    assert f"after step {batch} of 12" in str(stopped.value)
+    folder, said = left_at_6 if batch == 6 else stopped(tmp_path / "first", batch)
+    assert folder.command() in said
+    assert f"after step {batch} of 12" in said
     assert checkpoints.latest(folder.checkpoints)[0] == batch
-    run(tmp_path / "run")
+    folder = copied(folder, tmp_path)
+    run(folder.path)
     same_state(whole[1], folder)
     assert folder.history() == whole[1].history()
 
@@ -213,14 +228,12 @@ def test_the_line_that_goes_on_repeats_the_options_given(tmp_path):
 
 
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(whole, tmp_path):
-    with pytest.raises(Interrupted):
-        run(tmp_path / "run", listener=StopAt(6))
-    folder = workdir.Workdir(tmp_path / "run")
-    (folder.checkpoints / "step-00000006" / "state.npz").write_bytes(b"cut")
+    folder = copied(whole[1], tmp_path)
+    (folder.checkpoints / "step-00000012" / "state.npz").write_bytes(b"cut")
 
     hears = Hears()
     run(tmp_path / "run", listener=hears)
-    assert "damaged" in hears.words[0] and "step 4" in hears.words[1]
+    assert "damaged" in hears.words[0] and "step 8" in hears.words[1]
     same_state(whole[1], folder)
 
 
@@ -445,20 +458,21 @@ def test_a_file_of_the_run_that_cannot_be_written_stays_what_it_was(
 
 @pytest.mark.parametrize(
     "name, kept",
-    [slow("timing.jsonl", 4), ("state.npz", 4), slow("result.json", 12)],
+    [slow("timing.jsonl", 6), ("state.npz", 6), slow("result.json", 12)],
 )
 def test_a_disk_that_fills_up_stops_the_run_which_ends_with_the_same_bits(
-    whole, tmp_path, disk, name, kept
+    whole, left_at_6, tmp_path, disk, name, kept
 ):
+    folder = copied(left_at_6[0], tmp_path)
+
     class Fills(runner.Listener):
-        def ended_epoch(self, row, timing):
-            if row["epoch"] == 1:
+        def stepped(self, batch, logs):
+            if batch == 7:
                 filled.enter_context(disk.failing(errno.ENOSPC, name=name))
 
     with contextlib.ExitStack() as filled:
         with pytest.raises(RunStopped, match="No space left.*the same command again"):
             run(tmp_path / "run", listener=Fills())
-    folder = workdir.Workdir(tmp_path / "run")
     assert checkpoints.latest(folder.checkpoints, pytest.fail)[0] == kept
     run(tmp_path / "run")
     same_state(whole[1], folder)
@@ -533,13 +547,14 @@ class Spoils(runner.Listener):
 
 @pytest.mark.parametrize("part", ["backbone", slow("projector")])
 @pytest.mark.parametrize(
-    "seconds, at, kept", [(300, 8, 4), slow(300, 7, 4), slow(0, 7, 6)]
+    "seconds, at, kept, turns",
+    [(300, 8, 4, 1), slow(300, 8, 4, 2), slow(300, 7, 4, 2), slow(0, 7, 6, 2)],
 )
 def test_what_is_not_a_number_stops_the_run_and_is_never_kept(
-    tmp_path, part, seconds, at, kept
+    tmp_path, part, seconds, at, kept, turns
 ):
     """At the end of an epoch of four steps, or within one; and it stops again."""
-    for _ in range(2):
+    for _ in range(turns):
         plan, folder = opened(tmp_path / "run")
         with pytest.raises(RunStopped, match="is not a number at step"):
             runner.pretrain(plan, folder, None, Spoils(plan, at, part), seconds)
