@@ -178,7 +178,7 @@ NETWORKS = [
     (
         "split",
         {},
-        2 * (resnet(18, width=0.5, **BYOLS) - conv(7, 3, 32)) + LIGHT + COLOUR,
+        2 * (resnet(18, width=0.5) - conv(7, 3, 32)) + LIGHT + COLOUR,
     ),
 ]
 
