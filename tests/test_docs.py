@@ -217,7 +217,8 @@ def name_of(path):
 
 # They train many small runs: half a minute each, and more.
 LONG = {"batch", "backbones", "colorization", "colour", "plane", "pretext", "measured"}
-LONG |= {"method"} | {f"studies/{stem}" for stem in ("colour", "depth", "revisiting")}
+LONG |= {"method", "zoo", "studies/colour", "studies/depth", "studies/revisiting"}
+LONG |= {"studies/transformations"}
 LONG = {f"docs/{stem}.md" for stem in LONG}
 
 

@@ -41,9 +41,9 @@ def family(path):
 FIRST = {family(path): path.stem for path in reversed(RECIPES)}
 FIRST = {*FIRST.values()}
 
-# Two replicas are tried by the tests of these methods too.
+# Two replicas are tried by the tests of these methods too, or of their losses.
 TRIED = {"exemplar_in1k", "jigsaw_in1k", "relative_patch_in1k"}
-TRIED |= {"two_views_r18w16_cifar10", "revisiting_small"}
+TRIED |= {"two_views_r18w16_cifar10", "revisiting_small", "info_nce_r18w16_cifar10"}
 
 
 def first(path):
@@ -156,6 +156,7 @@ def test_the_colour_papers_biases_learn_at_twice_the_rate(name):
     assert again.get_config()["rates"] == {"*bias": 1.0}
 
 
+@pytest.mark.slow
 def test_halves_and_resnets_are_split_on_imagenet_too():
     """A half of row=split alone; two half-width ResNets, whose cells are of 32."""
     path = recipe.find("split_brain_alexnet_in1k")
