@@ -27,12 +27,12 @@ def listing(cards=500, turns=3):
     (card, *_) = registry.cards()
     code = "import sys, sslzoo; assert len(sslzoo.list_models(registry=sys.argv[1]))"
     with tempfile.TemporaryDirectory() as folder:
-        text = (registry.find(card.name).path / "card.json").read_text()
+        text = (registry.find(card.name).path / "card.json").read_text(encoding="utf-8")
         for i in range(cards):
             name = f"{card.name}{i}"
             pathlib.Path(folder, name).mkdir()
             found = text.replace(f'"{card.name}"', f'"{name}"')
-            pathlib.Path(folder, name, "card.json").write_text(found)
+            pathlib.Path(folder, name, "card.json").write_text(found, encoding="utf-8")
         code += f"== {cards}"
         return {"seconds": timing.process(turns, code, folder)}
 

@@ -196,7 +196,7 @@ def read(path):
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         for seeds in found.values():
             for one in seeds.values():
                 one["scores"], one["knobs"]
@@ -367,7 +367,7 @@ def tables(study, found):
 def write_page(study, found, path):
     """Makes a page's tables anew, between its marks, and the pictures beside it."""
     path, found = pathlib.Path(path), current(study, found)
-    made = inserted(path.read_text(), shown(study, found))
+    made = inserted(path.read_text(encoding="utf-8"), shown(study, found))
     for name, figure in study.figures.items():
         if drawn := figures.draw(figure, found):
             checkpoints.write_bytes(path.with_name(name), drawn)
