@@ -25,17 +25,16 @@ def kmeans(network, images, patches=10_000, seed=0, **options):
         patches: of which each layer learns.
     """
     options = {key: v for key, v in options.items() if key != "momentum"}
-    plain = alexnet.alexnet(**options, norm="none")
+    options["norm"] = "none"
+    plain = alexnet.alexnet(**options)
 
     def drawn(net, seed):
         return data_dependent.within_layers(net, images, patches, seed, names=DRAWN)
 
     if options["form"] == "split":
-        each = [
-            drawn(alexnet.alexnet(**(options | of), norm="none"), seed + i)
-            for i, pixels in enumerate(HALVES[options.get("pixels", "lab")])
-            for of in [{"form": "half", "pixels": pixels}]
-        ]
+        seen = HALVES[options.get("pixels", "lab")]
+        halves = [options | {"form": "half", "pixels": pixels} for pixels in seen]
+        each = [drawn(alexnet.alexnet(**of), seed + i) for i, of in enumerate(halves)]
         alexnet.carry(each, plain)
     else:
         plain = drawn(plain, seed)

@@ -161,8 +161,8 @@ def _singles_of_dataset(data, batch_size):
     shape = getattr(spec, "shape", tf.TensorShape(None))
     if shape.rank not in (3, 4) or shape[-1] != 3:
         raise BadInput(
-            f"fit was given {data.element_spec}. It takes images [h, w, 3], or "
-            "batches of them [n, h, w, 3], alone or as (image, label)."
+            f"A dataset of {data.element_spec} was given: it takes images [h, w, 3], "
+            "or batches of them [n, h, w, 3], alone or as (image, label)."
         )
     batches = int(data.cardinality())
     if shape.rank == 4:
@@ -170,7 +170,7 @@ def _singles_of_dataset(data, batch_size):
         size = size or len(tf.nest.flatten(next(iter(data)))[0])
         return data.unbatch(), size, batches
     if not batch_size:
-        raise BadInput("fit was given single images: say batch_size=... too.")
+        raise BadInput("A dataset of single images was given: say batch_size=... too.")
     return data, batch_size, batches // batch_size if batches > 0 else batches
 
 
