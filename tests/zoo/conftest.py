@@ -18,6 +18,7 @@ from sslzoo import backbones
 from sslzoo.zoo import card as cards
 from sslzoo.zoo import load as loading
 from sslzoo.zoo import registry
+from tests.zoo import shipped
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +171,18 @@ def zoo(write_model, tmp_path_factory):
     only = {"size": 24, "smallest": 24, "fixed": True}
     write_model("split_brain_fc.toy", alive(fully_connected()), registry, input=only)
     return registry
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A model as the shipped ones are published."""
+    return shipped.publish(tmp_path_factory.mktemp("made"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory):
+    """The same with other weights: what may be mistaken for it."""
+    return shipped.publish(tmp_path_factory.mktemp("other"), seed=1)
 
 
 def alive(backbone):

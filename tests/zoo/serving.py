@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import http.server
 import ssl
+import subprocess
+import sys
 import threading
 
 BODY = bytes(range(256)) * 4000  # About a megabyte: several chunks.
@@ -130,3 +132,21 @@ def serving():
     server.released.set()
     server.shutdown()
     server.server_close()
+
+
+def serve_two_at_once(server, code, *words):
+    """Runs `code` in two processes; nothing is served until both have said "ready"."""
+    both = threading.Event()
+
+    def waits(request):
+        both.wait()
+        well(request)
+
+    server.plan = [waits, waits]
+    command = [sys.executable, "-c", code, *map(str, words)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    assert {process.stdout.readline() for process in processes} == {b"ready\n"}
+    both.set()
+    for process in processes:
+        process.communicate()
+    assert {process.returncode for process in processes} == {0}

@@ -3,9 +3,7 @@
 import hashlib
 import os
 import pty
-import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from tests.zoo.serving import (
     hangs,
     hangs_up,
     says,
+    serve_two_at_once,
     serving,
     well,
     whole_whatever_is_asked,
@@ -386,25 +385,7 @@ def test_two_processes_fetch_once(server, target):
         "import sys; from sslzoo.zoo import download; print('ready', flush=True);"
         "download.fetch(sys.argv[1], sys.argv[2], sys.argv[3], allow_http=True)"
     )
-    both = threading.Event()
-
-    def waits(request):
-        both.wait()
-        well(request)
-
-    server.plan = [waits, waits]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, server.url, target, SUM],
-            stdout=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    assert {process.stdout.readline() for process in processes} == {b"ready\n"}
-    both.set()
-    for process in processes:
-        process.communicate()
-    assert {process.returncode for process in processes} == {0}
+    serve_two_at_once(server, code, server.url, target, SUM)
     assert target.read_bytes() == BODY and len(server.asked) == 1
 
 

@@ -1,10 +1,6 @@
 """Published weights: from the authors' file on a server to a model that is checked."""
 
 import hashlib
-import os
-import subprocess
-import sys
-import threading
 
 import numpy as np
 import pytest
@@ -16,7 +12,7 @@ from sslzoo.zoo.load import load
 from tests.converters import deepmind
 from tests.converters.conftest import random_like
 from tests.zoo.authors import FILE, NAME, left, same
-from tests.zoo.serving import drops_after, hangs_up, well
+from tests.zoo.serving import drops_after, hangs_up, serve_two_at_once
 
 
 def test_the_first_load_fetches_and_converts_and_the_next_finds_it(
@@ -231,31 +227,11 @@ def test_another_revision_of_a_card_is_made_anew(entry, get, models, server):
     assert len(server.asked) == 2
 
 
-def test_first_uses_at_once_convert_once(entry, models, server, own_cache):
+def test_first_uses_at_once_convert_once(entry, models, server):
     entry()
     code = (
         "import sys; from sslzoo.zoo import load, registry; print('ready', flush=True);"
         "load.load(sys.argv[1], registry=sys.argv[2], allow_http=True)"
     )
-    both = threading.Event()
-
-    def waits(request):
-        both.wait()
-        well(request)
-
-    server.plan = [waits, waits]
-    environment = {**os.environ, "SSLZOO_CACHE": str(own_cache)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, NAME, str(models)],
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
-        for _ in range(2)
-    ]
-    assert {process.stdout.readline() for process in processes} == {b"ready\n"}
-    both.set()
-    for process in processes:
-        process.communicate()
-    assert {process.returncode for process in processes} == {0}
+    serve_two_at_once(server, code, NAME, models)
     assert len(server.asked) == 1
