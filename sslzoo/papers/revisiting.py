@@ -19,7 +19,7 @@ BLOCKS = ("block1", "block2", "block3", "block4", "pooled")
 LINEAR = tuple(f"linear {block}" for block in BLOCKS)
 NEAR = tuple(f"kNN {block}" for block in BLOCKS)
 TASK = "its task"
-KNOWN, ASKED = 3000, 10_000  # Pictures whose labels are learned from, and guessed.
+KNOWN, ASKED = 3000, 5000  # Pictures whose labels are learned from, and guessed.
 DIMENSIONS = 1024  # Numbers of each of their maps.
 GRID = (1.0, 30.0, 1000.0, 30_000.0)  # Strengths to choose from, on held-out images.
 
@@ -35,12 +35,12 @@ ORDERS = 10  # Of a puzzle: by 100 these few steps end where chance does, at ln 
 # The network that is trained at two widths, and the second: twice k = 1 would be twice
 # the hours of all the rest.
 NARROWED, NARROW = "resnet50v2", 0.5
-# Half as many steps as of CIFAR-10's, on half as large batches: of patches, nine of
+# Two thirds of the steps of CIFAR-10's, on half as large batches: of patches, nine of
 # each picture, and by VGG, more is hours.
 LARGE = dict(count=2000, image_size=96, batch_size=32, epochs="{epochs_of_96}")
 IMAGES = {  # Where they are, and how many are learned from.
     "cifar10": dict(
-        data="{cifar10}train", test="{cifar10}test", count=4000, image_size=32
+        data="{cifar10}train", test="{cifar10}test", count=3000, image_size=32
     ),
     "imagenette": dict(data="{imagenette}train", test="{imagenette}test", **LARGE),
     "toyworld": dict(
