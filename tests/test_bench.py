@@ -30,7 +30,7 @@ SMALLEST = {
     "verify": "turns=1",
 }
 # They start processes, or are run by the pages of docs/ too.
-LONG = ("memory", "hypercolumns", "verify", "color", "input")
+LONG = ("memory", "hypercolumns", "verify", "color", "input", "cifar", "features")
 
 
 def each(what):

@@ -66,12 +66,14 @@ def test_a_run_that_collapses_says_so_and_stops(train):
     assert code == 1 and "All images have nearly the same" in err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_a_run_that_collapses_may_go_on(train):
     code, out, err, _ = train("--json")
     assert code == 0 and err == "" and json.loads(out)["health"]["std"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_same_run_with_its_predictor_does_not_collapse(train):
     code, _, err, path = train("predictor=true", "--on-collapse", "stop")
     rows = [json.loads(row) for row in (path / "history.jsonl").open()]

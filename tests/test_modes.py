@@ -36,6 +36,7 @@ class StopAt(runner.Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_on_the_device_is_what_the_host_draws(tmp_path):
     """But for roundings: the same seed, the same views, the same losses."""
     host, device = (

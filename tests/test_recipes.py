@@ -44,6 +44,7 @@ FIRST = {*FIRST.values()}
 # Two replicas are tried by the tests of these methods too, or of their losses.
 TRIED = {"exemplar_in1k", "jigsaw_in1k", "relative_patch_in1k"}
 TRIED |= {"two_views_r18w16_cifar10", "revisiting_small", "info_nce_r18w16_cifar10"}
+TRIED |= {"simclr_r18w16_cifar10"}
 
 
 def first(path):

@@ -14,6 +14,7 @@ from sslzoo.backbones import revisiting
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import pretext
+from tests.runs import slow
 
 NAMES = {
     "rotation_in1k": 64,
@@ -137,7 +138,7 @@ def test_held_out_accuracy_is_that_of_each_image_once():
         pretext.evaluate(method, {"a": plan.streams, "b": plan.streams}, source)
 
 
-@pytest.mark.parametrize("task", ["exemplar", "jigsaw", "labels"])
+@pytest.mark.parametrize("task", [slow("exemplar"), "jigsaw", slow("labels")])
 def test_the_device_may_finish_what_is_shown(task):
     """Cutting, gray and RandAugment in the step, in batches, give the same pixels."""
     plan = small(task, changes=2) if task == "labels" else small(task)
@@ -155,9 +156,8 @@ def test_the_device_may_finish_what_is_shown(task):
     np.testing.assert_allclose(*shown, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "task", ["simclr", pytest.param("byol", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["simclr", "byol"])
 def test_views_can_be_compared_on_the_same_networks(task):
     method = runner.pretrain(small(task))
     assert type(method).__name__.lower() == task

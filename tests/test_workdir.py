@@ -20,7 +20,6 @@ from tests.runs import (
     opened,
     run,
     same_state,
-    slow,
 )
 
 
@@ -175,9 +174,10 @@ def test_a_file_of_the_run_that_cannot_be_written_stays_what_it_was(
     assert at == 4  # To open, to write, to sync, to put in place.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, kept",
-    [slow("timing.jsonl", 6), ("state.npz", 6), slow("result.json", 12)],
+    [("timing.jsonl", 6), ("state.npz", 6), ("result.json", 12)],
 )
 def test_a_disk_that_fills_up_stops_the_run_which_ends_with_the_same_bits(
     whole, left_at_6, tmp_path, disk, name, kept

@@ -14,18 +14,10 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 TOOL = TOOLS / "portable.py"
 
 
-# A ResNet v1 is in tests/zoo/test_portable.py.
-FIRST = "tiny resnet18v2 revnet50 split vgg16".split()
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        pytest.param(FIRST, id="one of each other family"),
-        pytest.param([*backbones.BUILDERS], id="all", marks=pytest.mark.slow),
-    ],
-)
-def test_backbones_run_on_jax_with_the_numbers_of_tensorflow(names):
+@pytest.mark.slow
+def test_backbones_run_on_jax_with_the_numbers_of_tensorflow():
+    """A small one of the zoo is tried by tests/zoo/test_portable.py too."""
+    names = [*backbones.BUILDERS]
     command = [sys.executable, TOOL, "jax", *names]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

@@ -12,6 +12,7 @@ from sslzoo.backbones import fold, revnet
 from sslzoo.backbones.layers import BatchNorm
 from sslzoo.backbones.revnet import ReversibleBlock
 from sslzoo.errors import BadInput, UnknownName
+from tests.runs import slow
 
 
 @contextlib.contextmanager
@@ -186,8 +187,8 @@ def compare(found, expected, tolerance, statistics=1e-6):
     "dtype, tolerance, graph, n",
     [
         ("float64", 1e-8, True, 8),
-        ("float64", 1e-8, False, 3),  # No whole pieces for the root.
-        ("float32", 1e-3, True, 8),
+        slow("float64", 1e-8, False, 3),  # No whole pieces for the root.
+        slow("float32", 1e-3, True, 8),
     ],
 )
 def test_gradients_and_averages_are_those_of_plain_backprop(dtype, tolerance, graph, n):
@@ -219,6 +220,7 @@ def test_so_they_are_at_the_depth_of_a_revnet50_and_at_twice_that(
     compare(found, plain, tolerance, 1e-12 if dtype == "float64" else 1e-5)
 
 
+@pytest.mark.slow
 def test_channels_of_zeros_with_their_beta_at_zero_get_the_same_gradient():
     """As at the start of training: they lie on the edge of a ReLU, and stay there."""
     found = []

@@ -194,6 +194,7 @@ def test_compiled_it_is_the_same():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_on_jax_it_is_the_same():
     pytest.importorskip("jax")
     code = "import json, sys, jax, numpy as np\nfrom keras import ops\n"

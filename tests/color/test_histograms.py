@@ -138,6 +138,7 @@ np.savez(sys.argv[2], dense=dense, sparse=sparse, shade=shade)
 """
 
 
+@pytest.mark.slow
 def test_on_jax_they_are_the_same(tmp_path):
     rgb, places = images(), np.array([[[0, 0], [4, 9]]] * 2, "int32")
     np.savez(tmp_path / "given.npz", rgb=rgb, places=places)

@@ -12,6 +12,7 @@ from sslzoo import backbones
 from sslzoo.converters import vtab
 from sslzoo.errors import BadInput
 from tests.converters import haiku_nets
+from tests.runs import slow
 
 spec = importlib.util.spec_from_file_location(
     "graph", pathlib.Path(__file__).with_name("graph.py")
@@ -170,7 +171,8 @@ def test_the_root_is_that_of_keras_applications(photos, same):
 
 
 @pytest.mark.parametrize(
-    "naming, shortcut_first", [(by_number, True), (by_number, False), (by_scope, True)]
+    "naming, shortcut_first",
+    [(by_scope, True), slow(by_number, True), slow(by_number, False)],
 )
 def test_every_stage_is_that_of_plain_ops_whatever_the_names(
     naming, shortcut_first, written, photos, same

@@ -308,6 +308,7 @@ def hold_difficulty(train_count, test_count):
     assert linear(seen, labels, unseen, answers) <= 0.5
 
 
+@pytest.mark.slow
 def test_colour_pixels_and_random_features_do_not_tell_the_class():
     hold_difficulty(400, 200)
 

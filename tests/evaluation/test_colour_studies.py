@@ -192,6 +192,7 @@ def test_only_layers_from_the_depth_on_are_fine_tuned():
         tuned_layers.evaluate(model, few, few, 32, depths=("none", "fc66"))
 
 
+@pytest.mark.slow
 def test_fine_tuning_from_fc6_on_moves_fc6_of_an_alexnet():
     """Whose "pooled" is of pool5, so that its classifier would not see fc6 at all."""
     few = source(20)

@@ -252,7 +252,8 @@ def test_a_step_that_float16_cannot_take_is_not_taken_by_the_target_either(
     assert int(method.optimizer.iterations) == 1
 
 
-@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
 def test_xla_compiles_the_whole_step_to_the_same_step(batch, accumulate):
     """Within what float32 rounds off when sums are ordered otherwise."""
 
@@ -303,7 +304,7 @@ def test_fit_says_what_it_takes():
     from sslzoo.errors import BadInput
 
     method = make()
-    with pytest.raises(BadInput, match="It takes images"):
+    with pytest.raises(BadInput, match="it takes images"):
         method.fit(tf.data.Dataset.range(4))
     with pytest.raises(BadInput, match="batch_size"):
         method.fit(tf.data.Dataset.from_tensor_slices(np.zeros((4, 8, 8, 3), "uint8")))

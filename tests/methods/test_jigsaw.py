@@ -13,6 +13,7 @@ from sslzoo.errors import BadInput
 from sslzoo.methods import jigsaw, sheets
 from sslzoo.methods.jigsaw import Jigsaw
 from sslzoo.optim.sgd import SGD
+from tests.runs import slow
 
 RNG = np.random.default_rng(0)
 
@@ -94,7 +95,7 @@ def test_a_step_is_a_function_of_its_examples(shared):
     assert any(abs(a - b).max() > 1e-5 for a, b in zip(later, after(data)))
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [True, slow(False)])
 def test_two_replicas_are_one_with_dropout_and_subsets(shared, two_replicas):
     patches = RNG.random((4, 9, 8, 8, 3)) * RNG.random((4, 9, 1, 1, 3))
     data = {"patches": np.float32(patches), "n": np.arange(60, 64)}

@@ -9,6 +9,7 @@ from sslzoo import recipe, runner
 from sslzoo.data import sources
 from sslzoo.errors import BadInput, SslzooError
 from sslzoo.zoo.input import prepared
+from tests.runs import slow
 
 RECIPES = ("random_in1k", "revisiting_small")
 
@@ -63,7 +64,7 @@ def started(**knobs):
     "knobs, layers",
     [
         (dict(backbone="alexnet", image_size=224), ("conv1", "conv5", "fc6")),
-        (dict(backbone="vgg16", image_size=64), ("conv1_1", "conv4_2")),
+        slow(dict(backbone="vgg16", image_size=64), ("conv1_1", "conv4_2")),
     ],
 )
 def test_of_kmeans_each_layer_gives_the_same_mean_and_variance(knobs, layers):

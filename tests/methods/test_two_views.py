@@ -16,6 +16,7 @@ from sslzoo.methods import barlow_twins, moco, simsiam, vicreg
 from sslzoo.methods.base import Method
 from sslzoo.optim.sgd import SGD
 from sslzoo.zoo import resume
+from tests.runs import slow
 
 NAME = "two_views_r18w16_cifar10"
 METHODS = ("moco", "simsiam", "barlow_twins", "vicreg")
@@ -115,10 +116,10 @@ def test_the_loss_is_that_of_the_paper_and_every_weight_learns_by_it(kind, batch
     )["finite"]
 
 
-LOSSES = [pytest.param(kind, marks=pytest.mark.slow) for kind in METHODS[2:]]
-
-
-@pytest.mark.parametrize("kind", [*METHODS[:2], *LOSSES])  # Theirs are tried so, too.
+# Of the others the losses are tried so.
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "moco" else slow(kind) for kind in METHODS]
+)
 def test_two_replicas_do_the_work_of_one(kind, batch, two_replicas):
     """Three steps; of MoCo both replicas have the queue of one."""
     data = tf.data.Dataset.from_tensor_slices(batch).batch(8).repeat(3)

@@ -72,6 +72,7 @@ def test_light_and_colours_are_those_of_scikit_image():
     assert 0.9 < told["R² ab"] < 1
 
 
+@pytest.mark.slow
 def test_a_network_of_scenes_is_asked_for_classes_and_depth(monkeypatch):
     monkeypatch.setattr(depth, "KNOWN", ("train", 40))
     monkeypatch.setattr(depth, "ASKED", ("test", 20))

@@ -14,6 +14,7 @@ def each_replica_by_itself(self, inputs, training=None, mask=None):
     return self._fused(tf, inputs, bool(training))
 
 
+@pytest.mark.slow
 def test_batch_norm_of_each_replica_by_itself_is_found(monkeypatch, two_replicas):
     steps.as_one(two_replicas)
     monkeypatch.setattr(layers.BatchNorm, "call", each_replica_by_itself)

@@ -153,6 +153,7 @@ def test_keras_3_has_it_as_a_layer(folder, expected, endpoint):
     assert set(found) == (set(expected) if endpoint == "features" else {"pooled"})
 
 
+@pytest.mark.slow
 def test_tensorflow_hub_loads_it_and_its_layer_learns_under_keras_2(
     folder, expected, tmp_path
 ):
@@ -184,6 +185,7 @@ print(tf.keras.layers.Dense.__module__)
     assert name.startswith("tf_keras")
 
 
+@pytest.mark.slow
 def test_the_command_of_tensorflow_runs_it(folder, expected, tmp_path):
     command = pathlib.Path(sysconfig.get_path("scripts")) / "saved_model_cli"
     np.save(tmp_path / "images.npy", IMAGES)
@@ -299,7 +301,12 @@ KINDS = {
 
 
 def each(kind):
-    slow = kind in ("vgg16", "alexnet")  # Another of their family is tried in CI.
+    slow = kind in (
+        "vgg16",
+        "vgg19bn",
+        "alexnet",
+        "revnet50",
+    )  # Another of their family is tried in CI.
     return pytest.param(kind, marks=[pytest.mark.slow] * slow)
 
 

@@ -17,6 +17,7 @@ import sslzoo
 from sslzoo.errors import UnknownName
 from sslzoo.zoo.layer import FeatureLayer
 from sslzoo.zoo.load import load
+from tests.runs import slow
 
 PACKAGE = pathlib.Path(sslzoo.__file__).parent
 FILES = [
@@ -156,9 +157,9 @@ BY_TENSORFLOW = "import sslzoo\nimport tensorflow as tf\nkeras = tf.keras"
     "build, trainable, imports",
     [
         (functional, 0, BY_KERAS),
-        (sequential, 1, BY_TENSORFLOW),
-        pytest.param(sequential, 0, BY_KERAS, marks=pytest.mark.slow),
-        pytest.param(functional, 1, BY_TENSORFLOW, marks=pytest.mark.slow),
+        slow(sequential, 1, BY_TENSORFLOW),
+        slow(sequential, 0, BY_KERAS),
+        slow(functional, 1, BY_TENSORFLOW),
     ],
 )
 def test_it_is_saved_inside_a_model_of_the_user(

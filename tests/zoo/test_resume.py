@@ -70,7 +70,7 @@ RUNS = {
 
 
 # What another of these has too, float16 or the recipe itself.
-SLOW = ("with two batches a step", "in bfloat16")
+SLOW = ("with two batches a step", "in bfloat16", "in float16", "a recipe's")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,7 @@ def test_to_go_on_is_not_to_have_been_interrupted(tmp_path, policy, settings):
     assert_same(method, again)
 
 
+@pytest.mark.slow
 def test_a_newcomer_goes_on_with_pictures_of_their_own(tmp_path):
     """`fit` maps plain images through the example that the method was made with."""
     method = make(steps=100)

@@ -9,6 +9,7 @@ import sslzoo
 from sslzoo import backbones
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.zoo import serving
+from tests.runs import slow
 
 IMAGES = np.random.default_rng(0).random((4, 64, 64, 3), np.float32)
 
@@ -22,7 +23,9 @@ def norms(model):
     return [layer for layer in layers if isinstance(layer, backbones.layers.BatchNorm)]
 
 
-@pytest.mark.parametrize("options", [{}, {"features_only": True}, {"pooling": None}])
+@pytest.mark.parametrize(
+    "options", [{"features_only": True}, slow({}), slow({"pooling": None})]
+)
 def test_a_model_of_the_zoo_gives_the_same_without_its_norms(options):
     model = sslzoo.load("byol_r18w16", **options)
     quick = serving.quick(model)

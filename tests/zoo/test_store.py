@@ -176,6 +176,7 @@ def test_a_writer_killed_at_any_moment_leaves_what_was_or_what_will_be(case, tmp
     assert moments > 20  # It did die in many places before it did not.
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_50_random_moments_leaves_no_trace(tmp_path):
     assert alone(KILLED_AT_RANDOM, tmp_path) > 10  # It had time to publish, too.
 

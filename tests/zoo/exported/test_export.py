@@ -145,6 +145,7 @@ def graph_nodes(served):
     return [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
 
 
+@pytest.mark.slow
 def test_no_replica_is_needed_by_what_two_have_trained(tmp_path, two_replicas):
     with two_replicas.scope():
         method = make()

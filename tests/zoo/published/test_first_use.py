@@ -227,6 +227,7 @@ def test_another_revision_of_a_card_is_made_anew(entry, get, models, server):
     assert len(server.asked) == 2
 
 
+@pytest.mark.slow
 def test_first_uses_at_once_convert_once(entry, models, server):
     entry()
     code = (
