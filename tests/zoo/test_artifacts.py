@@ -300,14 +300,11 @@ KINDS = {
 }
 
 
+LATER = ("vgg16", "vgg19bn", "alexnet", "revnet50")
+
+
 def each(kind):
-    slow = kind in (
-        "vgg16",
-        "vgg19bn",
-        "alexnet",
-        "revnet50",
-    )  # Another of their family is tried in CI.
-    return pytest.param(kind, marks=[pytest.mark.slow] * slow)
+    return pytest.param(kind, marks=[pytest.mark.slow] * (kind in LATER))
 
 
 @pytest.mark.parametrize("kind", [each(kind) for kind in KINDS])
