@@ -169,7 +169,9 @@ def _with_heads(name, heads, accept_license=False, **options):
 
 def __getattr__(name):
     if name not in _HOMES:
-        raise AttributeError(f"module 'sslzoo' has no attribute {name!r}")
+        said = f"module 'sslzoo' has no attribute {name!r}"
+        # By these Python finds the nearest name itself.
+        raise AttributeError(said, name=name, obj=sys.modules[__name__])
     module, _, attribute = _HOMES[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -18,8 +18,10 @@ from sslzoo.zoo.load import load
 def test_the_names_at_the_top_are_there():
     for name in dir(sslzoo):
         assert getattr(sslzoo, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+    with pytest.raises(AttributeError, match="no attribute 'lod'") as raised:
         sslzoo.lod  # noqa: B018
+    # What Python says "Did you mean: 'load'?" by.
+    assert raised.value.name == "lod" and raised.value.obj is sslzoo
 
 
 def test_load_shows_its_arguments_and_tells_of_each():

@@ -232,7 +232,11 @@ def main(arguments):
     if verb == "test":
         return test(*rest)
     print(__doc__.strip())
-    return 0 if arguments[-1:] in (["-h"], ["--help"]) else 2
+    if arguments[-1:] in (["-h"], ["--help"]):
+        return 0
+    if arguments:
+        say(f"that was {' '.join(arguments)}; it takes the two lines above.")
+    return 2
 
 
 if __name__ == "__main__":
