@@ -33,7 +33,7 @@ from sslzoo.errors import BadInput
 from sslzoo.heads import maps
 from sslzoo.losses.classification import cross_entropy
 from sslzoo.losses.regression import half_squares
-from sslzoo.methods import colour_targets, sheets
+from sslzoo.methods import colour_targets, split_brain_sheet
 from sslzoo.methods.base import Method
 from sslzoo.methods.split_brain_rows import ROWS, USED, rows
 
@@ -308,58 +308,7 @@ class SplitBrain(Method):
         return said
 
     def sheet(self, batch):
-        """Each way: what is given, the picture that the answer makes of it, the truth.
-
-        What is not asked is as it is in the truth; ab alone is shown at L = 50.
-        """
-        batch = {key: ops.convert_to_numpy(value) for key, value in batch.items()}
-        images, size = batch["image"], batch["image"].shape[1:3]
-        standard = self.lab.standard if self.lab else "skimage"
-        lab = np.asarray(color.rgb_to_lab(images, standard))
-
-        def drawn(part, colours):
-            """The RGB of a part of Lab, and for the rest what `colours` have."""
-            kept = np.broadcast_to(np.float32(colours), lab.shape).copy()
-            kept[..., layers.PARTS[part]] = lab[..., layers.PARTS[part]]
-            return np.asarray(color.lab_to_rgb(kept, standard))
-
-        gray = drawn("L", (50, 0, 0))
-        seen = {"Lab": images, "RGB": images, "L": gray, "ab": drawn("ab", (50, 0, 0))}
-        seen |= {"HHA": batch.get("hha")}
-        pictures, figures = {}, {}
-        asked = [(one, answer) for one in self.row.passes for answer in one.asked]
-        for (one, _), (answer, said) in zip(asked, self.answers(batch)):
-            given, target = self.given(one, answer), answer.target
-            way = f"{given} -> {target}, {answer.loss}"
-            places = [self.lie(n, side) for n, side in zip(said.shape[1:3], size)]
-            told = sheets.between(self.told(answer, said), places, size)
-            pictures[given] = seen[given]
-            if target == "HHA":
-                pictures |= {way: np.clip(told / 255, 0, 1), "truth": seen["HHA"]}
-                figures |= _of_depth(told, seen["HHA"])
-                continue
-            colours = lab.copy()
-            colours[..., layers.PARTS[target]] = told
-            pictures[way] = np.asarray(color.lab_to_rgb(colours, standard))
-            found = {}
-            if "ab" in target:
-                found = {
-                    "PSNR": sheets.psnr(pictures[way], images),
-                    "PSNR of gray": sheets.psnr(gray, images),
-                    "ab error": sheets.distance(colours[..., 1:], lab[..., 1:]),
-                    "ab error of gray": sheets.distance(0, lab[..., 1:]),
-                }
-            if "L" in target:
-                found["L error"] = sheets.distance(colours[..., :1], lab[..., :1])
-                found["L error of 50"] = sheets.distance(50, lab[..., :1])
-            if answer.loss == "cl":
-                p = np.asarray(ops.softmax(said))
-                certain = sheets.between(sheets.sure(p), places, size)
-                pictures[f"sure of {target}"] = certain
-                found["bits"] = sheets.entropy(p).mean(axis=(1, 2))
-            figures |= {f"{way}: {name}": value for name, value in found.items()}
-        pictures.setdefault("truth", images)
-        return sheets.Sheet(pictures, figures=figures)
+        return split_brain_sheet.sheet(self, batch)
 
     def given(self, one, answer):
         """What of an image is shown to those channels that give this answer."""
@@ -469,21 +418,6 @@ def transferred(backbone):
     kept = {name: backbone.output[name] for name in names[: names.index("pool5") + 1]}
     kept["pooled"] = keras.layers.GlobalAveragePooling2D(name="pool")(kept["pool5"])
     return fold.folded(keras.Model(backbone.input, kept, name=backbone.name))
-
-
-def _of_depth(told, hha):
-    """The mean |difference| where depth is known, of 255; and that of who knows but
-    the mean of each channel, of all the pictures shown.
-    """
-    known, truth = hha[..., 2] > 0, 255 * np.float64(hha)
-    counts = known.sum(axis=(1, 2))
-    mean = truth[known].sum(axis=0) / max(counts.sum(), 1)
-
-    def error(found):
-        apart = np.abs(found - truth).mean(-1) * known
-        return apart.sum(axis=(1, 2)) / np.maximum(counts, 1)
-
-    return {"HHA error": error(told), "HHA error of their mean": error(mean)}
 
 
 def half(maps, of):

@@ -74,11 +74,12 @@ def of(name, images, filters=False, top=None, count=8, where=None):
         method = None
     else:
         method = registry.whole(name, _with_heads, registry=where, weights=False)
+    if filters or top:
+        sees = method.sees if method else served.card.input.get("sees", "image")
     if filters:
-        return kernels(network)
+        return kernels(network, sees)
     if top:
         size = side(method) if method else served.card.input["size"]
-        sees = method.sees if method else served.card.input.get("sees", "image")
         return excited(served, images, top, size, count, sees)
     return answers(method, images, count)
 
@@ -157,13 +158,18 @@ def _square(image, size, name="image"):
     return inputs.view(image, contract)
 
 
-def kernels(network):
+def kernels(network, sees="image"):
     """The kernels of each first convolution, each scaled to its largest weight.
 
-    Of L they are gray; of a and b, and of Lab, the colours of L = 50 and around.
+    Of L they are gray; of a and b, and of Lab, the colours of L = 50 and around; of HHA
+    its three numbers, as pictures of it have them.
+
+    Args:
+        sees: what of an item the network is shown: its "image", or its "hha".
     """
     rows, titles = [], []
     for name, layer, part in _first_convolutions(network):
+        part = "HHA" if (sees, part) == ("hha", "RGB") else part
         kernel = np.asarray(layer.kernel, "float32")
         pictures = [kernel[..., k] for k in range(kernel.shape[-1])]
         shown = [as_filter(each, part) for each in pictures]
@@ -234,7 +240,7 @@ def _first_convolutions(network):
 
 
 def _sees(layer):
-    """What reaches a convolution: "L", "ab", "Lab", "gray" or "RGB"."""
+    """What reaches a convolution: "L", "ab", "Lab", "gray", "RGB" or "BGR"."""
     before, x = [], layer.input
     while getattr(x, "_keras_history", None) is not None:
         operation = x._keras_history.operation
@@ -243,7 +249,11 @@ def _sees(layer):
         if not inputs or isinstance(operation, keras.layers.InputLayer):
             break
         x = inputs[0]
-    return _named(layer, any(isinstance(each, layers.Lab) for each in before))
+    lab, flipped = (
+        any(isinstance(each, kind) for each in before)
+        for kind in (layers.Lab, layers.Flipped)
+    )
+    return "BGR" if flipped else _named(layer, lab)
 
 
 def _named(layer, lab):
@@ -261,7 +271,8 @@ def as_filter(kernel, part):
         zero = np.zeros((*kernel.shape[:2], 3), "float32") + np.float32([50, 0, 0])
         zero[..., layers.PARTS[part]] += kernel * (60 if part == "ab" else 45)
         return np.asarray(lab_to_rgb(zero))
-    gray = kernel if part == "RGB" else kernel.mean(-1, keepdims=True)
+    kernel = kernel[..., ::-1] if part == "BGR" else kernel
+    gray = kernel if part in ("RGB", "BGR", "HHA") else kernel.mean(-1, keepdims=True)
     return np.broadcast_to(0.5 + 0.5 * gray, (*kernel.shape[:2], 3))
 
 

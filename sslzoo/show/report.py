@@ -205,7 +205,7 @@ def _said(method, plan, source):
     few = Subset(source, spread(source.count, LOOKED_AT))
     pages = {
         "What it says": lambda: pictures.answers(method, source, SAID),
-        "First filters": lambda: pictures.kernels(method.backbone),
+        "First filters": lambda: pictures.kernels(method.backbone, method.sees),
     }
     served = method.deployable()
     maps = [k for k, v in method.backbone.output.items() if len(v.shape) == 4]

@@ -151,7 +151,7 @@ def test_matched_targets_have_gradients_of_one_size_at_the_hypercolumn():
         return float(tf.norm(tape.gradient(loss, columns)))
 
     truth = size(Histograms())
-    for target in (Regression(), Bins()):
+    for target in (Regression(), Regression("Lab"), Bins()):
         ours = colour_targets.matched(target, Histograms(), x, where)
         assert size(ours) == pytest.approx(truth, rel=0.2)
     assert size(Regression()) < 0.5 * truth or size(Regression()) > 2 * truth

@@ -174,7 +174,7 @@ WAYS = {
     "equation4": ["L -> ab, reg", "ab -> L, reg"],
     "equation5": ["L -> ab, reg", "ab -> L, reg", "Lab -> Lab, reg"],
     "RGB_HHA": ["RGB -> HHA, reg"],
-    "HHA_Lab": ["HHA -> L, reg", "HHA -> ab, cl"],
+    "HHA_Lab": ["HHA -> L, reg", "HHA -> ab, cl", "HHA -> Lab"],
 }
 
 
@@ -224,6 +224,27 @@ def test_both_directions_are_drawn_where_their_cells_lie():
     error = np.abs(truth[0, 0, 0, 0] - 50)
     assert found.figures["ab -> L, reg: L error of 50"] == pytest.approx(
         error, rel=1e-3
+    )
+
+
+def test_of_what_depth_says_nothing_is_of_the_truth():
+    """Who sees HHA shows the same of other pictures, and all that it said as one."""
+    method, images = splitter("HHA_Lab"), smooth()
+    batch = {"hha": images[::-1]}
+    found, other = (method.sheet({**batch, "image": x}) for x in (images, 1 - images))
+    said = ["HHA -> L, reg", "HHA -> ab, cl", "HHA -> Lab"]
+    for name in said:
+        np.testing.assert_array_equal(found.pictures[name], other.pictures[name])
+    light, colours, both = (
+        skimage.color.rgb2lab(np.float64(found.pictures[name])) for name in said
+    )
+    np.testing.assert_allclose(light[..., 1:], 0, atol=0.05)
+    np.testing.assert_allclose(colours[..., 0], 50, atol=0.05)
+    np.testing.assert_allclose(both[..., :1], light[..., :1], atol=0.1)
+    np.testing.assert_allclose(both[..., 1:], colours[..., 1:], atol=0.1)
+    error = np.mean((found.pictures["HHA -> Lab"] - images) ** 2, axis=(1, 2, 3))
+    np.testing.assert_allclose(
+        found.figures["HHA -> Lab: PSNR"], -10 * np.log10(error), rtol=1e-4
     )
 
 

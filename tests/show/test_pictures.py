@@ -105,6 +105,19 @@ def test_filters_are_those_of_the_first_convolution_alone():
         np.testing.assert_allclose(picture[::scale, ::scale], wanted, atol=1e-6)
 
 
+def test_filters_of_caffe_are_in_the_colours_that_excite_them():
+    """Behind its order of channels, BGR; and those of depth are not of RGB."""
+    net = backbones.build("resnet18", width=1 / 16, stem="small", pixels="caffe")
+    kernel = np.zeros(net.get_layer("root_conv").kernel.shape)
+    kernel[:, :, 2] = 1  # Of what comes last, which is red.
+    net.get_layer("root_conv").kernel.assign(kernel)
+    page = pictures.kernels(net)
+    assert page.titles[0].endswith("of BGR")
+    np.testing.assert_allclose(page.rows[0][0][0, 0], [1, 0.5, 0.5])
+    page = pictures.kernels(backbones.build("tiny"), sees="hha")
+    assert page.titles[0].endswith("of HHA")
+
+
 def test_filters_of_both_halves_are_in_what_each_sees():
     net = backbones.build("alexnet", form="split", geometry="small", width=1 / 16)
     page = pictures.kernels(net)
@@ -273,6 +286,14 @@ def test_a_run_is_shown_and_so_is_the_model_made_of_it(run, command):
     code, out, err = command(*words, "--json")
     assert code == 0, err
     assert json.loads(out)["figures"] == pytest.approx(told["figures"], rel=1e-3)
+
+
+def test_the_page_of_a_run_has_what_it_says(run, command):
+    code, _, err = command("report", run / "run", "--out", run / "page.html")
+    assert code == 0, err
+    page = (run / "page.html").read_text(encoding="utf-8")
+    assert "PSNR" in page and "bits of hue" in page
+    assert "could not be drawn" not in page
 
 
 def test_filters_and_what_excites_a_layer_are_drawn(run, command):
