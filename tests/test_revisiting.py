@@ -13,7 +13,9 @@ from sslzoo import backbones, recipe, runner, workdir
 from sslzoo.backbones import revisiting
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, UnknownName
-from sslzoo.evaluation import pretext
+from sslzoo.evaluation import ladder, pretext
+from sslzoo.show import progress
+from sslzoo.zoo import export
 from tests.runs import slow
 
 NAMES = {
@@ -225,6 +227,42 @@ def test_colours_that_are_dropped_are_not_also_gray(knob):
 def test_the_probe_looks_where_the_authors_look(task, size, crop):
     (probe,) = small(task, image_size=size).probes.values()
     assert probe.crop == pytest.approx(crop)
+
+
+@pytest.mark.parametrize(
+    "task, seen",
+    [
+        ("rotation", {"size": 32, "crop": 0.875}),
+        ("jigsaw", {"size": 24, "crop": pytest.approx(192 / 224)}),
+        ("relative_patch", {"size": 24, "crop": pytest.approx(192 / 224)}),
+    ],
+)
+def test_a_network_of_patches_says_where_it_looks(task, seen):
+    """So that a card says it where no probe does."""
+    few = {"orders": 8} if task == "jigsaw" else {}
+    assert export.shown(small(task, **few).method()) == seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jigsaw_in1k", "relative_patch_in1k"])
+def test_without_a_probe_it_is_measured_as_its_card_says(
+    name, tmp_path, command, monkeypatch
+):
+    knobs = [f"{k}={v}" for k, v in recipe.module(recipe.find(name)).SMALL.items()]
+    run = tmp_path / "run"
+    assert command("train", name, *knobs, "--workdir", run)[0] == 0
+    asked = []
+    monkeypatch.setattr(ladder, "evaluate", lambda _, sets, *more: asked.append(sets))
+    monkeypatch.setattr(progress, "ladder_table", print)
+    words = ["evaluate", run, "--data", "synthetic:10", "--test", "synthetic:10"]
+    assert command(*words)[0] == 0
+    (probe,) = asked[0].values()
+    words = ["export", run, "--name", "puzzles_tiny.mine", "--registry", tmp_path]
+    assert command(*words)[0] == 0
+    (card,) = tmp_path.glob("*/card.json")
+    contract = json.loads(card.read_text())["input"]
+    assert (probe.size, probe.crop) == (contract["size"], contract["crop"])
+    assert probe.size == 24 and probe.crop == pytest.approx(192 / 224)
 
 
 def parameters(name, **options):

@@ -15,6 +15,8 @@ from keras import ops
 
 from sslzoo.errors import BadInput
 
+CROP = 6 / 7  # 192 of 224: a patch is as large a part as where it was learned.
+
 
 def nine(trunk, patch):
     """RGB in [0, 1] -> the features of `trunk`, each the mean over nine patches.
@@ -36,7 +38,7 @@ def nine(trunk, patch):
         for name, value in trunk.call(patches).items()
     }
     model = keras.Model(images, found, name=trunk.name)
-    model.shown_at = 3 * patch
+    model.shown_at = {"size": 3 * patch, "crop": CROP}
     if hasattr(trunk, "made_by"):
         model.made_by = trunk.made_by
     return model

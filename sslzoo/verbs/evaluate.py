@@ -51,7 +51,8 @@ def arguments(verb):
         "--crop",
         type=common.part,
         metavar="PART",
-        help="of their short side that is seen (of the run's own probes, or 0.875)",
+        help="of their short side that is seen (of the run's own probes, or 0.875, or "
+        "6/7 of patches)",
     )
     verb.add_argument(
         "--seeds",
@@ -69,6 +70,7 @@ def run(args):
     from sslzoo.data import labels, sources
     from sslzoo.evaluation import blocks, ladder, pretext, tuned_layers
     from sslzoo.show import progress
+    from sslzoo.zoo import export as exports
 
     if (args.size or args.crop) and not args.data:
         raise BadInput("--size and --crop are of the images of --data: name these too.")
@@ -97,8 +99,10 @@ def run(args):
         sets = sources.from_spec(args.data), sources.from_spec(args.test)
         # As the run's own were tried: the same images then have the same scores.
         own = next(iter(probes.values()), None)
-        size = own.size if own else known["knobs"].get("image_size", 224)
-        crop = own.crop if own else recipe.Probe.crop
+        # Without any, as a card says of what is exported.
+        usual = exports.shown(tasks[0][1])
+        usual["size"] = usual["size"] or known["knobs"].get("image_size", 224)
+        size, crop = (own.size, own.crop) if own else (usual["size"], usual["crop"])
         probe = recipe.Probe(*sets, args.size or size, args.crop or crop)
         probes = {args.test: probe}
     if not probes:

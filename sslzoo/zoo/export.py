@@ -39,7 +39,7 @@ def export(
     formats=(),
     heads=True,
     size=None,
-    crop=0.875,
+    crop=None,
 ):
     """Publishes `method.deployable()`, and the method with it for those who go on.
 
@@ -57,7 +57,8 @@ def export(
             times the room of the features; without them nobody can go on training.
         size: the side of the images that it is meant for; without, the only one that
             the network takes, or that of the views which the method was shown.
-        crop: the part of a picture's short side that is seen.
+        crop: the part of a picture's short side that is seen; without, 0.875, or what
+            the network asks for, as that of patches does.
 
     Returns:
         The entry of the registry: its path, and its card.
@@ -73,7 +74,9 @@ def export(
     with registries.publishing(name, registry, readme=page.page) as draft:
         trained = method.deployable()
         backbone = in_float32(trained)
-        contract = input_of(backbone, size or _shown(method), crop, method.sees)
+        usual = shown(method)
+        size, crop = size or usual["size"], crop or usual["crop"]
+        contract = input_of(backbone, size, crop, method.sees)
         known = facts(method, name, contract, run, results, heads, licences, default)
         card = Card(
             name=name,
@@ -224,11 +227,14 @@ def _smallest(backbone, size):
     return high
 
 
-def _shown(method):
-    """The side of the views that the method was shown, where it says so; or of what its
-    model is evaluated on, where that is another."""
-    seen = getattr(method.example, "size", None)
-    return getattr(method.deployable(), "shown_at", seen)
+def shown(method):
+    """{"size", "crop"} of the images that its model is for, where nobody says others.
+
+    They are those that the model names; else the side of the views that the method was
+    shown, None where it does not say it, and 0.875.
+    """
+    seen = {"size": getattr(method.example, "size", None), "crop": 0.875}
+    return seen | getattr(method.deployable(), "shown_at", {})
 
 
 def features_of(backbone, size):
