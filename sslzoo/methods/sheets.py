@@ -74,8 +74,8 @@ def of_views(method, batch, others=2):
     """The two views of each image, and the negatives that look most alike.
 
     Alike is the cosine of projections, of the first view of an image and the second
-    views of all, in inference mode. "found" is 1 where no other image is more alike
-    than the image itself; by chance that is one in n.
+    views of all, in inference mode. "found" is 1 where each other image is less alike
+    than the image itself; by chance that is one in n. Where all are one, none is found.
 
     Args:
         method: its `look` gives {"z1", "z2"}.
@@ -94,7 +94,8 @@ def of_views(method, batch, others=2):
         like = "negative most alike" if k == 0 else f"negative {k + 1}"
         pictures[like] = views["view2"][nearest]
         figures[f"cosine of {like}"] = rest[range(n), nearest]
-    figures["found"] = np.float64(own >= rest.max(axis=1, initial=-1))
+    # By more than the last digits of a sum, by which those of one vector may part.
+    figures["found"] = np.float64(own > rest.max(axis=1, initial=-np.inf) + 1e-9)
     figures["found by chance"] = np.full(n, 1 / n)
     return Sheet(pictures, figures=figures)
 
