@@ -212,6 +212,25 @@ def test_a_knob_that_a_task_leaves_without_use_is_refused(knobs, words):
         small(**knobs)
 
 
+@pytest.mark.parametrize(
+    "task, knob, words",
+    [
+        ("exemplar", "embedding", "The embedding ends in 0 numbers: .* embedding="),
+        ("simclr", "embedding", "The projector ends in 0 numbers: .* embedding="),
+        (
+            "jigsaw",
+            "hidden",
+            "The puzzle has 0 numbers in its hidden layer: .* hidden=",
+        ),
+        ("byol", "hidden", "The projector has 0 numbers in its hidden .* hidden="),
+    ],
+)
+def test_a_head_of_no_size_is_told(task, knob, words):
+    few = {"orders": 8} if task == "jigsaw" else {}
+    with pytest.raises(BadInput, match=words):
+        small(task, **few, **{knob: 0}).method()
+
+
 @pytest.mark.parametrize("knob", [dict(gray=0.2), dict(gray_each=True)])
 def test_colours_that_are_dropped_are_not_also_gray(knob):
     name = "relative_patch_in1k"

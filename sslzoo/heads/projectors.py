@@ -24,6 +24,7 @@ def mlp(inputs, hidden, outputs, name, depth=2, bias=True, norm=True, last="line
     layers.known(last, LASTS, "last")
     if depth < 1:
         raise BadInput(f"A {name} of depth {depth}: it has 1 layer or more.")
+    check_sizes(name, outputs, hidden if depth > 1 else None)
     parts, width = [keras.Input((inputs,))], inputs
     for index in range(1, depth):
         dense = keras.layers.Dense(
@@ -57,6 +58,7 @@ def linear(inputs, outputs, name, kernel=None):
         kernel: how its weights are first drawn, by a name of Keras'; None is as Haiku
             does. Revisiting's are "glorot_uniform".
     """
+    check_sizes(name, outputs)
     dense = keras.layers.Dense(
         outputs,
         kernel_initializer=kernel or layers.haiku_kernel(inputs),
@@ -64,3 +66,17 @@ def linear(inputs, outputs, name, kernel=None):
         name="logits",
     )
     return keras.Sequential([keras.Input((inputs,)), dense], name=name)
+
+
+def check_sizes(name, outputs, hidden=None):
+    """Whether each layer of a head has at least one number."""
+    if outputs < 1:
+        raise BadInput(
+            f"The {name} ends in {outputs} numbers: give it 1 or more, by outputs= or, "
+            "where there is that, embedding=."
+        )
+    if hidden is not None and hidden < 1:
+        raise BadInput(
+            f"The {name} has {hidden} numbers in its hidden layer: give it 1 or more, "
+            "by hidden= or, of SimSiam, bottleneck=."
+        )

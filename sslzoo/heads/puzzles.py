@@ -4,6 +4,7 @@ import keras
 
 from sslzoo.backbones import layers
 from sslzoo.errors import BadInput
+from sslzoo.heads import projectors
 
 KERNEL = keras.initializers.TruncatedNormal(stddev=0.005)
 
@@ -23,6 +24,7 @@ def patch_mlp(inputs, hidden, outputs, name, dropout=0.5, momentum=0.997):
             f"momentum={momentum}: it is the part of its statistics that a norm keeps "
             "in a step. Give 0 or more, below 1."
         )
+    projectors.check_sizes(name, outputs, hidden)
     parts = [
         keras.Input((inputs,)),
         keras.layers.Dense(

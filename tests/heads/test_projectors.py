@@ -70,6 +70,21 @@ def test_a_norm_keeps_a_part_of_its_statistics(momentum):
         puzzles.patch_mlp(4, 3, 2, "puzzle", momentum=momentum)
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_layer_without_numbers_is_refused(size):
+    ends = f"The head ends in {size} numbers: give it 1 or more"
+    with pytest.raises(BadInput, match=ends):
+        projectors.mlp(5, 7, size, "head")
+    with pytest.raises(BadInput, match=ends):
+        projectors.linear(5, size, "head")
+    hidden = f"The head has {size} numbers in its hidden layer: give it 1 or more"
+    with pytest.raises(BadInput, match=hidden):
+        projectors.mlp(5, size, 3, "head")
+    with pytest.raises(BadInput, match=hidden):
+        puzzles.patch_mlp(5, size, 3, "head")
+    assert projectors.mlp(5, size, 3, "head", depth=1).output_shape == (None, 3)
+
+
 def test_an_end_that_there_is_not_is_told():
     with pytest.raises(UnknownName, match="last='scal'. Did you mean 'scale'"):
         projectors.mlp(5, 7, 3, "head", last="scal")
