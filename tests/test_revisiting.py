@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sslzoo import backbones, recipe, runner, workdir
-from sslzoo.backbones import revisiting
+from sslzoo.backbones import layers, revisiting
 from sslzoo.data import pipeline, sources
 from sslzoo.errors import BadInput, UnknownName
 from sslzoo.evaluation import ladder, pretext
@@ -318,6 +318,99 @@ def test_the_axes_of_the_study_are_knobs():
         assert "last_relu" in last and "last_relu" not in [x.name for x in minus.layers]
         gray = revisiting.network("vgg19bn", 0.25, 64, "patch", "per_image")
         assert "per_image" in [x.name for x in gray.layers]
+
+
+PUZZLES = dict(task="jigsaw", orders=8)
+WIDE = dict(backbone="resnet50v2", k=0.25, image_size=72)
+
+
+def drawn(name, **knobs):
+    """The method of a recipe's small knobs but for these; nothing is drawn."""
+    known = recipe.module(recipe.find(name)).SMALL
+    with keras.StatelessScope():
+        plan = recipe.load(name, **{**known, **knobs})
+        return plan.method(), plan
+
+
+@pytest.mark.parametrize(
+    "name, knobs",
+    [
+        ("jigsaw_in1k", dict(orders=8)),
+        slow("relative_patch_in1k", {}),
+        ("revisiting_small", {**PUZZLES, "units": 1}),
+        slow("revisiting_small", {"task": "relative_patch", "units": 1}),
+    ],
+)
+def test_patches_are_standardized_and_keep_their_size_at_the_root(name, knobs):
+    """As the authors have it: 7 x 7 without a stride, and none in block 4."""
+    method, _ = drawn(name, **WIDE, **knobs)
+    net = method.backbone
+    assert isinstance(net.get_layer("per_image"), layers.PerImage)
+    root = net.get_layer("root_conv")
+    assert (root.kernel_size, root.strides) == ((7, 7), (1, 1))
+    maps = {each["name"]: each["stride"] for each in backbones.feature_info(net, 24)}
+    assert maps["block1"] == 2 and maps["block3"] == maps["block4"] == 8
+    assert method.evaluated.output["pooled"].shape[-1] == 128
+
+
+@pytest.mark.parametrize(
+    "name, knobs",
+    [
+        slow("rotation_in1k", {}),
+        slow("exemplar_in1k", {}),
+        slow("jigsaw_in1k", dict(orders=8)),
+        slow("relative_patch_in1k", {}),
+        ("revisiting_small", dict(task="rotation", units=1)),
+    ],
+)
+def test_the_knobs_of_the_network_reach_it(name, knobs):
+    net = drawn(name, **WIDE, **knobs, representation=40, residual=False)[0].backbone
+    assert net.output["pooled"].shape[-1] == 40
+    assert not any(isinstance(layer, keras.layers.Add) for layer in net.layers)
+
+
+@pytest.mark.parametrize(
+    "name, knobs, key, value",
+    [
+        ("rotation_in1k", dict(squeeze=False), "ratio", None),
+        ("rotation_in1k", dict(squeeze=True), "ratio", [3 / 4, 4 / 3]),
+        ("exemplar_in1k", dict(squared=False), "squared", False),
+        ("exemplar_in1k", dict(everyone=False), "everyone", False),
+        ("exemplar_in1k", dict(margin=0.125), "margin", 0.125),
+        ("exemplar_in1k", dict(normalize="batch"), "normalize", "batch"),
+        ("jigsaw_in1k", dict(orders=8, gray_each=True), "each", True),
+        ("jigsaw_in1k", dict(orders=8, subset=4, shared=False), "shared", False),
+        ("relative_patch_in1k", dict(gray_each=True), "each", True),
+        ("relative_patch_in1k", dict(colours="dropped"), "colours", "dropped"),
+        ("revisiting_small", {**PUZZLES, "gray_each": True}, "each", True),
+        *(
+            ("revisiting_small", {"task": task, knob: value}, key, value)
+            for task, knob, key, value in (
+                ("exemplar", "margin", "margin", 0.125),
+                ("exemplar", "normalize", "normalize", "vector"),
+                ("relative_patch", "gray_each", "each", True),
+                ("relative_patch", "colours", "colours", "dropped"),
+            )
+        ),
+    ],
+)
+def test_a_knob_reaches_the_method_or_what_it_is_shown(name, knobs, key, value):
+    method, plan = drawn(name, **knobs)
+    shown = plan.streams.example.get_config()
+    assert method.example is plan.streams.example
+    found = {**shown, **method.made_with}[key]
+    assert (list(found) if isinstance(found, tuple) else found) == value
+
+
+@pytest.mark.parametrize("name", ["info_nce_r50_in1k", "info_nce_r18w16_cifar10"])
+def test_the_heads_of_the_plane_are_as_deep_as_their_knobs_say(name):
+    deep = dict(projector_depth=1, predictor_depth=3, beta=0, norm="batch")
+    method, _ = drawn(name, **deep)
+    dense = [
+        sum(isinstance(layer, keras.layers.Dense) for layer in head.layers)
+        for head in (method.projector, method.predictor, method.target_projector)
+    ]
+    assert dense == [1, 3, 1] and method.norm == "batch"
 
 
 @pytest.mark.parametrize("name", ["resnet50v1", "resnet50v2", "revnet50"])
