@@ -25,6 +25,7 @@ NAMES = {
     "relative_patch_in1k": 128,
 }
 SMALL = recipe.module(recipe.find("revisiting_small")).SMALL
+WIDE = dict(backbone="resnet50v2", k=0.25, image_size=72)  # Not "tiny".
 
 
 def small(task, **knobs):
@@ -37,7 +38,7 @@ def small(task, **knobs):
 @pytest.mark.parametrize("name, images", NAMES.items())
 def test_the_schedule_is_the_authors(name, images, monkeypatch):
     """0.1 for 256 images, 5 of 35 epochs of warm-up, a tenth after 15 and 25; five
-    times the decay on the head of patches; nothing on what normalises."""
+    times the decay on the head of patches."""
     source = sources.Synthetic(100 * images)
     monkeypatch.setattr(sources, "from_spec", lambda *_: source)
     plan = recipe.load(name)
@@ -51,6 +52,67 @@ def test_the_schedule_is_the_authors(name, images, monkeypatch):
     sgd = plan.optimizer()
     assert (sgd.momentum, sgd.decay, sgd.nesterov) == (0.9, 1e-4, False)
     assert sgd.heavier == ({"puzzle/*": 5.0} if images == 128 else {})
+
+
+@pytest.mark.parametrize(
+    "name, knobs",
+    [
+        ("rotation_in1k", {}),
+        ("exemplar_in1k", {}),
+        ("jigsaw_in1k", dict(orders=8)),
+        ("relative_patch_in1k", {}),
+        ("revisiting_small", dict(task="jigsaw", image_size=24, orders=8)),
+        ("rotation_in1k", {**WIDE, "backbone": "revnet50", "representation": 40}),
+    ],
+)
+def test_what_is_decayed_is_the_authors(name, knobs):
+    """5e-4 of the kernels of `puzzle`, 1e-4 of others; nothing of biases, of what
+    normalises, and of two kernels of a RevNet."""
+    plan = recipe.load(name, **{**recipe.module(recipe.find(name)).SMALL, **knobs})
+    method, sgd = plan.method(), plan.optimizer()
+    sgd.build(method.trainable_variables)
+    free = ("root_conv", "representation_conv") if "backbone" in knobs else ()
+    seen = set()
+    for weight, excluded, decay in zip(
+        method.trainable_variables, sgd.excluded, sgd.decays
+    ):
+        *_, layer, kind = weight.path.split("/")
+        assert excluded == (kind != "kernel" or layer in free), weight.path
+        if not excluded:
+            expected = 5e-4 if weight.path.startswith("puzzle/") else 1e-4
+            assert decay == pytest.approx(expected), weight.path
+            seen.add(decay)
+    patches = name in ("jigsaw_in1k", "relative_patch_in1k", "revisiting_small")
+    assert len(seen) == 1 + patches and any(sgd.excluded)
+
+
+@pytest.mark.parametrize(
+    "strong, epochs, rates",
+    [
+        (True, 200, {250: 0.05, 500: 0.1, 10_250: 0.05, 20_000: 0}),
+        (
+            False,
+            90,
+            {250: 0.05, 500: 0.1, 2999: 0.1, 3000: 0.01, 5999: 0.01}
+            | {6000: 1e-3, 7999: 1e-3, 8000: 1e-4, 8999: 1e-4},
+        ),
+    ],
+)
+def test_the_schedules_of_labels_are_the_authors(strong, epochs, rates, monkeypatch):
+    """Five epochs of warm-up; BYOL's baseline by Nesterov, half a cosine and smoothed
+    labels, Revisiting's with a tenth after 30, 60 and 80."""
+    source = sources.Synthetic(100 * 256)
+    monkeypatch.setattr(sources, "from_spec", lambda *_: source)
+    plan = recipe.load("supervised_in1k", strong=strong, backbone="tiny")
+    assert plan.steps == 100 * epochs and plan.streams.batch_size == 256
+    sgd = plan.optimizer()
+    rate = sgd.get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    for step, expected in rates.items():
+        np.testing.assert_allclose(rate(step), expected, rtol=1e-4, atol=1e-9)
+    assert (sgd.momentum, sgd.decay, sgd.nesterov) == (0.9, 1e-4, strong)
+    assert plan.method().smoothing == (0.1 if strong else 0)
+    assert plan.streams.example.count == (2 if strong else 0)
 
 
 def test_the_examples_of_patches_are_the_authors(monkeypatch):
@@ -321,7 +383,6 @@ def test_the_axes_of_the_study_are_knobs():
 
 
 PUZZLES = dict(task="jigsaw", orders=8)
-WIDE = dict(backbone="resnet50v2", k=0.25, image_size=72)
 
 
 def drawn(name, **knobs):

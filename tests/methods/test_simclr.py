@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sslzoo import recipe
 from sslzoo.augment import views
 from sslzoo.backbones.tiny import tiny
+from sslzoo.data import sources
 from sslzoo.errors import BadInput
 from sslzoo.methods import info_nce, simclr
 from sslzoo.methods.simclr import SimCLR
+from sslzoo.optim import lars
 from sslzoo.optim.sgd import SGD
 
 
@@ -144,3 +147,18 @@ def test_it_learns_to_tell_eight_pictures_apart(batch):
     assert float(logs["loss"]) < before
     method.reset_metrics()
     assert float(method.test_step(equal)["accuracy"]) == 1
+
+
+def test_the_recipe_of_imagenet_has_the_codes_schedule(monkeypatch):
+    """LARS with 0.3 for 256 images, 10 of 1000 epochs of warm-up, decay 1e-6."""
+    monkeypatch.setattr(sources, "from_spec", lambda *_: sources.Synthetic(8 * 4096))
+    plan = recipe.load("simclr_r50_in1k")
+    assert plan.steps == 8000 and plan.streams.batch_size == 4096
+    optimizer = plan.optimizer()
+    rate = optimizer.get_config()["learning_rate"]
+    rate = keras.optimizers.schedules.deserialize(rate)
+    for step, expected in {40: 2.4, 80: 4.8, 4040: 2.4, 8000: 0}.items():
+        np.testing.assert_allclose(rate(step), expected, rtol=1e-4, atol=1e-6)
+    assert isinstance(optimizer, lars.LARS)
+    known = optimizer.momentum, optimizer.decay, optimizer.trust
+    assert known == (0.9, 1e-6, 1e-3)
