@@ -374,7 +374,15 @@ def test_an_image_is_found_where_no_other_is_more_alike():
     alike = found.pictures["negative most alike"]
     np.testing.assert_array_equal(alike[2], found.pictures["view 2"][3])
     np.testing.assert_array_equal(alike[3], found.pictures["view 2"][2])
-    dead = said(np.full((5, 3), 0.1), np.full((5, 3), 0.7))
-    assert not dead.figures["found"].any()
     alone = said(np.ones((1, 3)), np.ones((1, 3)))  # None to take it for.
     assert alone.figures["found"] == 1 and [*alone.pictures] == ["view 1", "view 2"]
+
+
+def test_where_all_is_one_nothing_is_found():
+    """As `nt_xent` counts; whatever the views are."""
+    method = Plain(backbones.build("tiny"), None)
+    z = {"z1": tf.fill((5, 3), 0.1), "z2": tf.fill((5, 3), 0.7)}
+    method.look = lambda views: z
+    same = dict.fromkeys(sheets.VIEWS, np.zeros((8, 8, 3), "float32"))
+    method.examples = lambda batch: [same] * 5
+    assert not sheets.of_views(method, {}).figures["found"].any()
