@@ -125,8 +125,9 @@ def hypercolumns(
     Sparse, `points` places of each image; and dense, all places `spacing` pixels apart
     (1 is all pixels, 4 how the authors test), each in processes of its own. What the
     networks have for good is not counted; gradients of weights are. And the loss of
-    both with the same weights, before the first step: of the sparse, over `draws` draws
-    of places, the mean and its standard error.
+    both with the same weights, those of the head 200 times as large as they begin, so
+    that answers differ: of the sparse, over `draws` draws of places, the mean and its
+    standard error.
     """
     work = dict(width=width, image_size=image_size, batch_size=batch_size, draws=draws)
     work |= dict(spacing=spacing, hidden=hidden, steps=steps)
@@ -192,6 +193,8 @@ def colour(words):
     step(images, n).numpy()
     most = timing.mebibytes("VmHWM") - before
     method.set_weights(start)
+    # As they begin all answers are near zero, and any column's the same.
+    method.head.set_weights([200 * w for w in method.head.get_weights()])
     draws = said["draws"] if said["points"] else 1
     losses = [float(loss(images, n + i * count)) for i in range(draws)]
     seconds = timing.times(lambda: step(images, n).numpy(), said["steps"], skip=0)
