@@ -84,9 +84,13 @@ def gather(x):
     return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])
 
 
-def replica_id():
-    """The number of this replica among all, from 0."""
+def first_row(x):
+    """The row of `gather(x)` at which this replica's begin."""
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    return 0 if context is None else context.replica_id_in_sync_group
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0
+    # A last batch, for one, is not shared alike.
+    rows = context.all_gather(tf.shape(x)[:1], axis=0)
+    return tf.reduce_sum(rows[: context.replica_id_in_sync_group])

@@ -13,6 +13,7 @@ example is drawn at any place of a run at once, and a batch is a loop of singles
 seed once: either for a number or for children.
 """
 
+import functools
 import math
 import zlib
 
@@ -69,6 +70,13 @@ def field(seed, name, shape):
     place = tf.range(math.prod(shape[1:]), dtype=tf.int64)
     top = shift(mixed(bits(seed)[:, None], place), 40)
     return tf.reshape(tf.cast(top, tf.float32) * 2**-24, (-1, *shape[1:]))
+
+
+def of_parts(n, k):
+    """`field`, of k parts of each of the examples n: part 0 of the first, part 1 ..."""
+    n = tf.cast(n, tf.int64)
+    part = tf.tile(tf.range(k, dtype=tf.int64), tf.shape(n))
+    return functools.partial(field, tf.stack([part, tf.repeat(n, k)], axis=-1))
 
 
 def _crc(name):

@@ -77,7 +77,7 @@ def cosines(phi1, phi2, psi1, psi2):
         raise BadInput(
             "A batch of 1 image has none to tell it from. Give batch_size=2 or more."
         )
-    image = distribute.replica_id() * n + ops.arange(n)
+    image = distribute.first_row(phi1) + ops.arange(n)
     itself = ops.one_hot(image, total) > 0
 
     def of(phi, same, other):

@@ -43,7 +43,7 @@ def vicreg(z1, z2, invariance=25.0, variance=25.0, covariance=1.0):
     loss = invariance * ops.mean(ops.square(z1 - z2))
     for z in (z1, z2):
         z = z - ops.mean(z, axis=0)
-        n = ops.cast(ops.shape(z)[0] - 1, z.dtype)
+        n = ops.cast(ops.maximum(ops.shape(z)[0] - 1, 1), z.dtype)
         own = ops.sum(ops.square(z), axis=0) / n
         rest = _squares(z, z) / n**2 - ops.sum(ops.square(own))
         thin = ops.mean(ops.relu(1 - ops.sqrt(own + 1e-4)))

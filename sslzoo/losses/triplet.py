@@ -54,7 +54,7 @@ def to_all(z, squared=True, everyone=True):
     """Distances `[n, k, all]` to every copy that there is, and which are of others."""
     n, k, dimensions = ops.shape(z)
     all_z = distribute.gather(z) if everyone else z
-    first = distribute.replica_id() * n if everyone else 0
+    first = distribute.first_row(z) if everyone else 0
     image = ops.repeat(ops.arange(ops.shape(all_z)[0]), k)
     other = image != ops.reshape(first + ops.arange(n), (n, 1, 1))
     return distances(z, ops.reshape(all_z, (1, -1, dimensions)), squared), other

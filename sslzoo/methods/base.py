@@ -1,6 +1,7 @@
 """What every method shares: a backbone, an honest step, the meters of a run."""
 
 import inspect
+import math
 import os
 
 import keras
@@ -207,8 +208,9 @@ class Method(keras.Model):
 
         The optimizer sums gradients over replicas, so the backward pass starts
         from 1 / replicas, times the loss scale when training in float16; and from
-        1 / accumulate, where several batches make one step. Losses that layers
-        added (`self.losses`) are minimized with it.
+        1 / accumulate, where several batches make one step. What layers added
+        (`self.losses`: penalties of weights, and, of a layer that a step calls more
+        than once, what its last call added) is minimized with it.
 
         Returns:
             Whether a step was taken: None where each batch takes one, else a
@@ -219,34 +221,42 @@ class Method(keras.Model):
         seed = self.optimizer.scale_loss(
             tf.ones_like(loss) / (replicas * self.accumulate)
         )
-        targets = [loss, *self.losses]
-        seeds = [tf.cast(seed, target.dtype) for target in targets]
         weights = self.trainable_variables
-        gradients = tape.gradient(
-            targets, [w.value for w in weights], output_gradients=seeds
-        )
+        with tf.GradientTape() as of_weights:
+            added = self.losses  # Penalties of weights are computed as they are read.
+        targets = [loss, *added]
+        seeds = [tf.cast(seed, target.dtype) for target in targets]
+        gradients = _gradients(tape, targets, weights, seeds)
+        if added:
+            penalties = _gradients(of_weights, added, weights, seeds[1:])
+            gradients = [_sum(*pair) for pair in zip(gradients, penalties)]
         before = tf.identity(self.optimizer.iterations)
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if self.accumulate > 1:
             self._add_up(gradients, weights)
         else:
+            if scaled and replicas > 1:
+                gradients = _finite_together(gradients)
             self.optimizer.apply_gradients(zip(gradients, weights))
-            if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            if not scaled and not self.optimizer.gradient_accumulation_steps:
                 return None
         return tf.not_equal(self.optimizer.iterations, before)
 
     def _add_up(self, gradients, weights):
         """Adds to the sums; every `accumulate` times the optimizer takes them."""
         context = tf.distribute.get_replica_context()
-        gradients = [
-            tf.zeros(w.shape) if g is None else g for g, w in zip(gradients, weights)
-        ]
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        known = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        gradients = context.all_reduce(
+            tf.distribute.ReduceOp.SUM, [gradients[i] for i in known]
+        )
         last = tf.equal((self._gathered + 1) % self.accumulate, 0)
 
         def apply():
             # The optimizer sums over the replicas once more.
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            sums = [total / replicas for total in self._sums]
+            sums = [None] * len(weights)  # A weight without a gradient is not decayed.
+            for i in known:
+                sums[i] = self._sums[i] / replicas
             self.optimizer.apply(sums, weights)
 
         def step():
@@ -260,9 +270,9 @@ class Method(keras.Model):
 
         def together(strategy, gradients):
             # Across replicas, because a step inside tf.cond could not leave them.
-            for total, gradient in zip(self._sums, gradients):
+            for i, gradient in zip(known, gradients):
                 strategy.extended.update(
-                    total.value, lambda v, g: v.assign_add(g), args=(gradient,)
+                    self._sums[i].value, lambda v, g: v.assign_add(g), args=(gradient,)
                 )
             self._gathered.assign_add(1)
             tf.cond(last, step, lambda: None)
@@ -308,6 +318,30 @@ class Method(keras.Model):
 
         Keras would run a step symbolically, and fails under several workers.
         """
+
+
+def _gradients(tape, targets, weights, seeds):
+    return tape.gradient(targets, [w.value for w in weights], output_gradients=seeds)
+
+
+def _sum(one, other):
+    """Of two gradients, each of which there may be none."""
+    return one if other is None else other if one is None else one + other
+
+
+def _finite_together(gradients):
+    """The same; but on no replica all finite where on one of them they are not.
+
+    Keras asks the first replica alone whether a step of a scaled loss can be taken.
+    """
+    known = [i for i, gradient in enumerate(gradients) if gradient is not None]
+    finite = [tf.reduce_all(tf.math.is_finite(gradients[i])) for i in known]
+    bad = tf.cast(~tf.reduce_all(finite), tf.float32)
+    context = tf.distribute.get_replica_context()
+    bad = context.all_reduce(tf.distribute.ReduceOp.SUM, bad) > 0
+    first = gradients[known[0]]
+    poisoned = tf.where(bad, tf.constant(math.nan, first.dtype), first)
+    return [poisoned if g is first else g for g in gradients]
 
 
 def _check_gradients(backbone):

@@ -16,8 +16,6 @@ of each patch (`embedding=0`: on the backbone's own), 8 orders in a step that al
 share (`shared=False`: 8 of its own for each; the paper does not say).
 """
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -118,19 +116,18 @@ class Jigsaw(Method):
         batch = self.shown(batch)
         n = tf.cast(batch["n"], tf.int64)
         chosen = self.chosen(n)
-        number = tf.tile(tf.range(self.subset, dtype=tf.int64), tf.shape(n))
-        seeds = tf.stack([number, tf.repeat(n, self.subset)], axis=-1)
-        dropped = layers.drawn_by(functools.partial(draws.field, seeds))
-        with tf.GradientTape() as tape, dropped:
-            embedded = self.embed(batch["patches"], training=True)
-            loss, accuracy = self.guess(embedded, chosen, training=True)
+        with tf.GradientTape() as tape:
+            with layers.drawn_by(draws.of_parts(n, PATCHES)):
+                embedded = embed(self, batch["patches"], training=True)
+            with layers.drawn_by(draws.of_parts(n, self.subset)):
+                loss, accuracy = self.guess(embedded, chosen, training=True)
         self.minimize(tape, loss)
         return self.report(loss=loss, accuracy=accuracy)
 
     def test_step(self, batch):
         """Loss and accuracy of held-out images, each in every order."""
         batch = self.shown(batch)
-        embedded = self.embed(batch["patches"])
+        embedded = embed(self, batch["patches"])
         found = [
             [len(part) * value for value in self.guess(embedded, part[None])]
             for part in np.array_split(
@@ -149,13 +146,6 @@ class Jigsaw(Method):
         n = tf.repeat(distribute.gather(n)[:1], tf.shape(n)) if self.shared else n
         seeds = tf.stack([tf.fill(tf.shape(n), tf.constant(ORDERS, tf.int64)), n], -1)
         return draws.permutation(seeds, len(self.orders))[:, : self.subset]
-
-    def embed(self, patches, training=False):
-        """f of every patch, `[n, 9, d]`."""
-        images = ops.reshape(patches, (-1, *patches.shape[2:]))
-        x = self.backbone(images, training=training)["pooled"]
-        x = self.embedding(x, training=training) if self.embedding else x
-        return ops.reshape(x, (-1, PATCHES, x.shape[-1]))
 
     def guess(self, embedded, chosen, training=False):
         """The loss, and the part of all puzzles that is told right.
@@ -188,7 +178,7 @@ class Jigsaw(Method):
         Right of all orders is the accuracy, of which chance has one in so many.
         """
         patches = middle(self.example, batch["image"])
-        embedded = self.embed(ops.convert_to_tensor(patches))
+        embedded = embed(self, ops.convert_to_tensor(patches))
         every = np.arange(len(self.orders))[None]
         told = np.concatenate(
             [
@@ -214,6 +204,14 @@ class Jigsaw(Method):
             ),
             words={"as said": words},
         )
+
+
+def embed(method, patches, training=False):
+    """f of every patch, `[n, 9, d]`; `method` has a `backbone` and an `embedding`."""
+    images = ops.reshape(patches, (-1, *patches.shape[2:]))
+    x = method.backbone(images, training=training)["pooled"]
+    x = method.embedding(x, training=training) if method.embedding else x
+    return ops.reshape(x, (-1, PATCHES, x.shape[-1]))
 
 
 def middle(grid, images):

@@ -16,8 +16,9 @@ def frozen_copy(model, fresh=False):
     back on its moving statistics, and BYOL's target must use those of its batch.
 
     Args:
-        fresh: draw the twin's weights anew instead of copying the model's. BYOL's
-            code starts the target so; its authors saw no difference.
+        fresh: draw what the model learns anew instead of copying it. BYOL's code
+            starts the target so; its authors saw no difference. What it does not
+            learn, a frozen layer for one, `move` never moves: that is copied.
     """
     try:
         if fresh:
@@ -31,8 +32,12 @@ def frozen_copy(model, fresh=False):
             f"more from its own settings: {reason}. Let that layer read back all that "
             "its get_config() says, or take a method without a twin, such as SimCLR."
         ) from error
-    if not fresh:
-        twin.set_weights(model.get_weights())
+    for slow, fast in zip(twin.weights, model.weights):
+        if not (fresh and fast.trainable):
+            slow.assign(fast)
+    for layer in twin._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # It computes with what it made of its weights.
     for variable in twin.trainable_variables:
         variable.trainable = False
     return twin

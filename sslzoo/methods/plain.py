@@ -13,6 +13,11 @@ import tensorflow as tf
 
 from sslzoo.errors import BadInput
 
+NO_NUMBERS = "The images have pixels that are no numbers (NaN, infinity)."
+BELOW = (
+    "Floating point images go below 0: as it seems, -1 to 1, or a mean was taken away. "
+    "Give plain RGB in [0, 1], data.map(lambda x: (x + 1) / 2) of the former, or uint8."
+)
 BEYOND = (
     "Floating point images are beyond [0, 1]: as it seems, 0 to 255. Divide by 255, "
     "data.map(lambda x: x / 255), or give uint8."
@@ -34,7 +39,11 @@ def named(function, *args, **options):
 
 
 def for_fit(method, given):
-    """What `fit` was given, as Keras' own takes it: endless batches of examples."""
+    """What `fit` was given, as Keras' own takes it: endless batches of examples.
+
+    They are numbered on from the batches that a method has learned from, over all
+    epochs and calls, so that none shows what another has shown.
+    """
     given = {**given, "validation_split": given.get("validation_split") or None}
     _refuse(method, given)
     del given["validation_split"]
@@ -46,14 +55,15 @@ def for_fit(method, given):
         told = {"x": x, "y": y, "batch_size": size}
         told |= {"sample_weight": weight[0]} if weight else {}
         told |= {"steps": given.get("validation_steps")}
-        given["validation_data"] = for_evaluate(method, told)["x"]
+        told = for_evaluate(method, told, "validation_steps")
+        given["validation_data"] = told["x"]
     if not _are(given.get("x")):
         return given
+    batch_size, shuffle = given.pop("batch_size", None), given.pop("shuffle", True)
+    compiled = getattr(method, "optimizer", None)  # Keras says where it is not.
+    taken = method.accumulate * int(np.asarray(compiled.iterations)) if compiled else 0
     data, size, batches = _singles(
-        given.pop("x"),
-        given.pop("y", None),
-        given.pop("batch_size", None),
-        given.pop("shuffle", True),
+        method, given.pop("x"), given.pop("y", None), batch_size, shuffle and [taken]
     )
     steps = given.pop("steps_per_epoch", None) or batches
     if steps < 1:
@@ -61,27 +71,30 @@ def for_fit(method, given):
             "fit cannot tell how many batches make an epoch of this dataset "
             f"(batch_size={size}): say steps_per_epoch=..."
         )
-    # One count over all epochs, so that none shows what another has shown.
-    data = _examples(method, data.repeat()).batch(size, drop_remainder=True)
+    data = _examples(method, data.repeat(), taken * size)
+    data = data.batch(size, drop_remainder=True)
     data = data.prefetch(tf.data.AUTOTUNE)
     return {**given, "x": data, "steps_per_epoch": steps, "shuffle": False}
 
 
-def for_evaluate(method, given):
+def for_evaluate(method, given, steps="steps"):
     """What `evaluate` was given, as Keras' own takes it.
 
     Each image is shown once, always in the same way, but for the last that fill no
     batch.
+
+    Args:
+        steps: what the caller's argument is called that says how many batches.
     """
     given = dict(given)
     _refuse(method, given)
     if not _are(given.get("x")):
         return given
     data, size, batches = _singles(
-        given.pop("x"), given.pop("y", None), given.pop("batch_size", None)
+        method, given.pop("x"), given.pop("y", None), given.pop("batch_size", None)
     )
     if batches == tf.data.INFINITE_CARDINALITY and not given.get("steps"):
-        raise BadInput("This dataset has no end: say how many batches, steps=...")
+        raise BadInput(f"This dataset has no end: say how many batches, {steps}=...")
     data = (
         _examples(method, data).batch(size).filter(lambda batch: _counts(batch, size))
     )
@@ -102,8 +115,9 @@ def in_words():
             warnings.filterwarnings("ignore", "Your input ran out of data")
             yield
     except tf.errors.InvalidArgumentError as error:
-        if BEYOND in str(error):
-            raise BadInput(BEYOND) from None
+        for words in (NO_NUMBERS, BELOW, BEYOND):
+            if words in str(error):
+                raise BadInput(words) from None
         raise
 
 
@@ -126,14 +140,19 @@ def _are(x):
     return hasattr(x, "shape") and hasattr(x, "dtype")
 
 
-def _singles(x, y, batch_size, shuffle=False):
-    """(a dataset of single images, the size of a batch, how many batches it has)."""
+def _singles(method, x, y, batch_size, shuffle=()):
+    """(a dataset of single images, the size of a batch, how many batches it has).
+
+    Args:
+        shuffle: the seed of the orders that an array is shown in, `[seed]`.
+    """
     if isinstance(x, tf.data.Dataset):
         if y is not None:
             raise BadInput(
                 "y was given beside a dataset: give a dataset of (image, label)."
             )
-        return _singles_of_dataset(x, batch_size)
+        data, size, batches = _singles_of_dataset(x, batch_size)
+        return data, _shared(method, size), batches
     if len(x.shape) != 4 or x.shape[-1] != 3:
         raise BadInput(
             f"Images were given as an array {list(x.shape)}. It takes [n, h, w, 3]."
@@ -145,12 +164,12 @@ def _singles(x, y, batch_size, shuffle=False):
             f"{count} images{labels} were given: give a label for each image, and one "
             "image at least."
         )
-    size = min(batch_size or BATCH, count)
+    size = _shared(method, min(batch_size or BATCH, count), given=batch_size)
     with tf.device("CPU"):
         arrays = [tf.constant(np.asarray(a)) for a in (x, y) if a is not None]
     order = tf.data.Dataset.range(count)
     if shuffle:  # In another order each epoch.
-        order = order.shuffle(count, seed=0)
+        order = order.shuffle(count, seed=shuffle[0])
     data = order.map(lambda i: tuple(array[i] for array in arrays))
     return data, size, count // size
 
@@ -166,15 +185,32 @@ def _singles_of_dataset(data, batch_size):
         )
     batches = int(data.cardinality())
     if shape.rank == 4:
-        size = batch_size or shape[0]
-        size = size or len(tf.nest.flatten(next(iter(data)))[0])
-        return data.unbatch(), size, batches
+        many = shape[0] or len(tf.nest.flatten(next(iter(data)))[0])
+        size = batch_size or many
+        again = batches if size == many or batches < 0 else batches * many // size
+        return data.unbatch(), size, again
     if not batch_size:
         raise BadInput("A dataset of single images was given: say batch_size=... too.")
     return data, batch_size, batches // batch_size if batches > 0 else batches
 
 
-def _examples(method, data):
+def _shared(method, size, given=True):
+    """The size of a batch, of which every replica is to have as much.
+
+    What is told apart from the rest of a batch is found by its number in it.
+    """
+    replicas = method.distribute_strategy.num_replicas_in_sync
+    rest = size % replicas
+    if rest and (given or size < replicas):
+        raise BadInput(
+            f"A batch of {size} images does not divide among {replicas} replicas: give "
+            f"batch_size={size - rest + replicas}"
+            + (f" or {size - rest}." if size > replicas else ", and as many images.")
+        )
+    return size - rest
+
+
+def _examples(method, data, first=0):
     """What `method` is shown of each image of a dataset of single ones."""
     if method.example is None:
         raise BadInput(
@@ -203,10 +239,11 @@ def _examples(method, data):
         image, *rest = element if isinstance(element, tuple) else (element,)
         if image.dtype.is_floating:
             image = tf.cast(image, tf.float32)
-            most = tf.reduce_max(image)
-            tf.debugging.assert_less_equal(most, 2.0, BEYOND)
+            tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(image)), [NO_NUMBERS])
+            tf.debugging.assert_greater_equal(tf.reduce_min(image), -0.5, BELOW)
+            tf.debugging.assert_less_equal(tf.reduce_max(image), 2.0, BEYOND)
         seed = tf.stack([tf.zeros_like(n), n])
         label = {"label": rest[0]} if "label" in method.uses else {}
         return {**method.example({"image": image, **label}, seed), **label, "n": n}
 
-    return data.enumerate().map(example, tf.data.AUTOTUNE)
+    return data.enumerate(first).map(example, tf.data.AUTOTUNE)

@@ -17,8 +17,6 @@ each patch (`embedding=0`: on the backbone's own). `example(colours="dropped")` 
 colours away as Doersch did.
 """
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,6 +24,7 @@ from keras import ops
 
 from sslzoo.augment import draws
 from sslzoo.augment.grid import Grid
+from sslzoo.augment.permutations import PATCHES
 from sslzoo.backbones import layers
 from sslzoo.backbones.nine import nine
 from sslzoo.heads import projectors, puzzles
@@ -105,27 +104,27 @@ class RelativePatch(Method):
 
     def train_step(self, batch):
         batch = self.shown(batch)
-        n = tf.cast(batch["n"], tf.int64)
-        side = tf.tile(tf.range(len(AROUND), dtype=tf.int64), tf.shape(n))
-        seeds = tf.stack([side, tf.repeat(n, len(AROUND))], axis=-1)
-        dropped = layers.drawn_by(functools.partial(draws.field, seeds))
-        with tf.GradientTape() as tape, dropped:
-            loss, accuracy = self.guess(batch["patches"], training=True)
+        with tf.GradientTape() as tape:
+            with layers.drawn_by(draws.of_parts(batch["n"], PATCHES)):
+                embedded = jigsaw.embed(self, batch["patches"], training=True)
+            with layers.drawn_by(draws.of_parts(batch["n"], len(AROUND))):
+                loss, accuracy = self.guess(embedded, training=True)
         self.minimize(tape, loss)
         return self.report(loss=loss, accuracy=accuracy)
 
     def test_step(self, batch):
         """Loss and accuracy of held-out images, of all eight pairs of each."""
-        loss, accuracy = self.guess(self.shown(batch)["patches"], training=False)
+        embedded = jigsaw.embed(self, self.shown(batch)["patches"])
+        loss, accuracy = self.guess(embedded)
         return self.report(loss=loss, accuracy=accuracy)
 
     def deployable(self):
         """The mean over nine patches, of images."""
         return self.evaluated
 
-    def guess(self, patches, training):
+    def guess(self, embedded, training=False):
         """The loss, and the part of all pairs that is told right."""
-        logits = self.logits(patches, training)
+        logits = self.logits(embedded, training)
         sides = ops.broadcast_to(ops.arange(len(AROUND)), ops.shape(logits)[:2])
         loss = keras.losses.sparse_categorical_crossentropy(
             sides, logits, from_logits=True
@@ -133,12 +132,8 @@ class RelativePatch(Method):
         right = keras.metrics.sparse_categorical_accuracy(sides, logits)
         return ops.mean(loss), ops.mean(right)
 
-    def logits(self, patches, training=False):
-        """What is said of the eight pairs of each image, `[n, 8, 8]`."""
-        images = ops.reshape(patches, (-1, *patches.shape[2:]))
-        x = self.backbone(images, training=training)["pooled"]
-        x = self.embedding(x, training=training) if self.embedding else x
-        x = ops.reshape(x, (-1, 9, x.shape[-1]))
+    def logits(self, x, training=False):
+        """What is said of the eight pairs of images `[n, 9, d]`: `[n, 8, 8]`."""
         around = ops.take(x, AROUND, axis=1)
         middle = ops.broadcast_to(x[:, MIDDLE : MIDDLE + 1], ops.shape(around))
         rows = ops.reshape(
@@ -150,7 +145,7 @@ class RelativePatch(Method):
     def sheet(self, batch):
         """The middle, and each of the eight with where it is said to lie."""
         patches = jigsaw.middle(self.example, batch["image"])
-        logits = self.logits(ops.convert_to_tensor(patches))
+        logits = self.logits(jigsaw.embed(self, ops.convert_to_tensor(patches)))
         told = ops.convert_to_numpy(logits).argmax(axis=-1)
         right = (told == np.arange(len(AROUND))).mean(axis=1)
         pictures = {"image": sheets.laid_out(patches), "middle": patches[:, MIDDLE]}

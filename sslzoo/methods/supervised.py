@@ -9,8 +9,6 @@ Batch: {"image"}, `[n, size, size, 3]`, RGB in [0, 1]; "label", `[n]`; and "n", 
 which decides what is dropped. Whether it sees colours or gray is the backbone's.
 """
 
-import functools
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -76,9 +74,7 @@ class Supervised(Method):
 
     def train_step(self, batch):
         batch = self.shown(batch)
-        n = tf.cast(batch["n"], tf.int64)
-        seeds = tf.stack([tf.zeros_like(n), n], axis=-1)
-        dropped = layers.drawn_by(functools.partial(draws.field, seeds))
+        dropped = layers.drawn_by(draws.of_parts(batch["n"], 1))
         with tf.GradientTape() as tape, dropped:
             loss, accuracy = self.guess(batch, training=True)
         self.minimize(tape, loss)

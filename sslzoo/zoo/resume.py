@@ -186,7 +186,8 @@ def _class(told):
 def _plan(told, steps, rate, name):
     """Writes a new schedule into `told` where one is asked for, or due; whether it did.
 
-    Due, because one that has ended would let `fit` go on and learn nothing.
+    Due, because one that has ended would let `fit` go on and learn nothing. In float16
+    it ends a few steps early: those that were not taken are not counted.
     """
     if rate is not None and steps is None:
         raise BadInput(f"rate={rate} is of a new schedule: say steps=... too.")
@@ -198,12 +199,14 @@ def _plan(told, steps, rate, name):
             "nothing: load it without, and compile it with an optimizer of your own."
         )
     optimizer = told["optimizer"]["config"]
+    steps_taken = told["steps"]
     while "inner_optimizer" in optimizer:  # Of half precision: it scales the loss.
         optimizer = optimizer["inner_optimizer"]["config"]
+        steps_taken = round(1.02 * told["steps"])
     schedule = optimizer["learning_rate"]
     plan = schedule["config"] if isinstance(schedule, dict) else {}
     if steps is None:
-        if told["steps"] < plan.get("steps", math.inf):
+        if steps_taken < plan.get("steps", math.inf):
             return False
         steps = plan["steps"]
         warnings.warn(

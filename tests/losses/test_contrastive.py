@@ -150,6 +150,25 @@ def test_gradients_are_those_of_finite_differences(loss):
     np.testing.assert_allclose(tape.gradient(value, z), expected, rtol=1e-4, atol=1e-7)
 
 
+def test_of_shares_that_are_not_alike_each_row_is_its_own(two_replicas):
+    """A last batch, say, of 5 images: 3 on one replica, 2 on the other."""
+    z = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices(np.moveaxis(z, 1, 0)).batch(4).unbatch()
+    shares = two_replicas.experimental_distribute_dataset(data.batch(5))
+
+    @tf.function
+    def both(x):
+        def one(x):
+            loss, _ = contrastive.nt_xent(x[:, 0], x[:, 1], 0.2)
+            return loss * tf.cast(tf.shape(x)[0], tf.float32)
+
+        return two_replicas.run(one, (x,))
+
+    (losses,) = (two_replicas.reduce("SUM", both(x), axis=None) for x in shares)
+    expected, _ = contrastive.nt_xent(*tf.constant(z), 0.2)
+    np.testing.assert_allclose(losses / 5, expected, rtol=1e-5)
+
+
 def test_two_replicas_have_the_loss_and_the_gradient_of_one(two_replicas):
     """Of a weight in front of both sides: negatives teach it wherever they are."""
     z = np.random.default_rng(0).normal(size=(2, 8, 5)).astype("float32")

@@ -203,3 +203,16 @@ def test_its_features_are_published_and_gone_on_with(tmp_path):
     for one, two in zip(method.get_weights(), again.get_weights()):
         np.testing.assert_array_equal(one, two)
     assert again.example.get_config() == method.example.get_config()
+
+
+def test_the_backbone_may_drop_too():
+    """Each patch by itself: they are more than the puzzles, or fewer."""
+    net = backbones.build("vgg16", width=1 / 32, norm=False)
+    options = dict(orders=8, embedding=4, hidden=8)
+    method = Jigsaw(net, jigsaw.example(32, 42), 32, **options)
+    method.compile(SGD(0.1))
+    data = {"patches": tf.constant(RNG.random((2, 9, 32, 32, 3)), tf.float32)}
+    losses = [
+        float(method.train_step({**data, "n": tf.range(2)})["loss"]) for _ in range(2)
+    ]
+    assert np.isfinite(losses).all()

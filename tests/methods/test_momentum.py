@@ -29,6 +29,25 @@ def test_a_fresh_twin_has_kernels_of_its_own_and_the_same_shape(make):
             assert abs(np.asarray(ours) - np.asarray(theirs)).mean() > 1e-3
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_does_not_learn_is_the_same_in_a_twin(fresh):
+    """A frozen layer, and what was adapted to images: no step would bring it there."""
+    known = keras.layers.Normalization(name="known")
+    known.adapt(np.random.default_rng(0).normal(3, 5, size=(64, 8, 8, 3)))
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            known,
+            keras.layers.Conv2D(4, 3, trainable=False),
+            keras.layers.BatchNormalization(trainable=False),
+        ]
+    )
+    model.layers[-1].moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+    twin = momentum.frozen_copy(model, fresh)
+    x = np.random.default_rng(1).normal(3, 5, size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(twin(x), model(x), rtol=1e-6, atol=1e-6)
+
+
 class Forgetful(keras.layers.Dense):
     """Says of itself what it does not take, as some layers of keras-hub do."""
 

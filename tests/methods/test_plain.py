@@ -54,7 +54,7 @@ def dataset(array, batch=4):
 
 
 def steps(method):
-    return int(method.optimizer.iterations)
+    return int(np.asarray(method.optimizer.iterations))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
@@ -118,6 +118,43 @@ def test_labels_go_with_the_images():
         method.fit(images(), verbose=0)
 
 
+def test_what_a_call_has_shown_the_next_does_not_show_again():
+    """What is shown of an image is by its number: views are drawn by it."""
+    method, seen = made(), []
+    step = method.train_step
+
+    def noted(batch):
+        seen.extend(batch["n"].numpy())
+        return step(batch)
+
+    method.train_step = noted
+    method.run_eagerly = True
+    for _ in range(2):
+        method.fit(images(), batch_size=4, epochs=2, verbose=0)
+    assert seen == [*range(32)]
+
+
+def test_batches_may_be_made_smaller_and_larger():
+    """An epoch is as many images all the same."""
+    for size, expected in ((2, 4), (4, 2), (8, 1)):
+        method = made()
+        method.fit(dataset(images()), batch_size=size, verbose=0)
+        assert steps(method) == expected
+
+
+def test_every_replica_has_as_much_of_a_batch(two_replicas):
+    with two_replicas.scope():
+        method = made()
+    method.fit(images(7), verbose=0)
+    assert steps(method) == 1
+    words = "A batch of 5 images does not divide among 2 replicas: .*size=6 or 4"
+    for given in (images(), dataset(images())):
+        with pytest.raises(BadInput, match=words):
+            method.fit(given, batch_size=5, verbose=0)
+    with pytest.raises(BadInput, match="batch_size=2, and as many images"):
+        method.evaluate(images(1), verbose=0)
+
+
 def test_batches_as_a_step_reads_them_are_passed_on():
     rng = np.random.default_rng(0)
     seen = {"view": rng.random((8, 16, 16, 3), "float32")}
@@ -143,7 +180,20 @@ def test_batches_as_a_step_reads_them_are_passed_on():
             lambda m: m.fit(images(), validation_data=255 * images(dtype="float32")),
             "as it seems, 0 to 255",
         ),
-        (lambda m: m.evaluate(dataset(images()).repeat()), "has no end"),
+        (lambda m: m.evaluate(dataset(images()).repeat()), "has no end: .* steps="),
+        (
+            lambda m: m.fit(images(), validation_data=dataset(images()).repeat()),
+            "has no end: say how many batches, validation_steps=",
+        ),
+        (
+            lambda m: m.fit(2 * images(dtype="float32") - 1),
+            "below 0: as it seems, -1 to 1",
+        ),
+        (
+            lambda m: m.fit((images(dtype="float32") - 0.4) / 0.2),
+            "below 0: as it seems, -1 to 1, or a mean was taken away",
+        ),
+        (lambda m: m.fit(np.nan * images(dtype="float32")), "no numbers .NaN"),
     ],
 )
 def test_what_it_cannot_take_is_told(asked, words):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sslzoo import backbones
 from sslzoo.backbones.tiny import tiny
 from sslzoo.methods import relative_patch
 from sslzoo.methods.relative_patch import RelativePatch
@@ -115,3 +116,16 @@ def test_the_sheet_shows_each_patch_and_where_it_is_said_to_lie():
         np.testing.assert_allclose(found.pictures[name], expected, atol=1e-6)
     middle = images[:, 11:19, 11:19]
     np.testing.assert_allclose(found.pictures["middle"], middle, atol=1e-6)
+
+
+def test_the_backbone_may_drop_too():
+    """Each patch by itself: they are more than the pairs, or fewer."""
+    net = backbones.build("vgg16", width=1 / 32, norm=False)
+    options = dict(embedding=4, hidden=8)
+    method = RelativePatch(net, relative_patch.example(32, 42), 32, **options)
+    method.compile(SGD(0.1))
+    data = {"patches": tf.constant(RNG.random((2, 9, 32, 32, 3)), tf.float32)}
+    losses = [
+        float(method.train_step({**data, "n": tf.range(2)})["loss"]) for _ in range(2)
+    ]
+    assert np.isfinite(losses).all()

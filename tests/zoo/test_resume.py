@@ -259,6 +259,20 @@ def test_one_that_has_ended_begins_anew_and_says_so(tmp_path):
     assert float(again.optimizer.learning_rate) > 0
 
 
+def test_one_of_float16_ends_a_few_steps_early(tmp_path):
+    """Steps that were not taken, for a gradient was not finite, are not counted."""
+    inner = sgd.SGD(schedules.WarmupCosine(0.1, 100))
+    method = make(optimizer=keras.optimizers.LossScaleOptimizer(inner), steps=100)
+    for taken, words in ((97, None), (99, "a new one of 100 steps begins")):
+        inner._iterations.assign(taken)
+        folder = kept(method, tmp_path / str(taken))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", UserWarning)
+            again = resume.load(folder)
+        assert bool(words) == any(words in str(w.message) for w in told if words)
+        assert int(again.optimizer.iterations) == (0 if words else taken)
+
+
 def test_a_new_schedule_has_the_steps_and_the_rate_that_are_asked_for(tmp_path):
     method = make(steps=10)
     method.fit(batches(0, 4), verbose=0)
