@@ -1,4 +1,4 @@
-"""Split-brain, AlexNet, ImageNet-1k: every row of Table 2.
+"""Split-brain, AlexNet, ImageNet-1k: every row of Table 2 that is its own.
 
     sslzoo train split_brain_alexnet_in1k --workdir runs/split
     sslzoo train split_brain_alexnet_in1k row=L_ab ab=reg --workdir runs/single
