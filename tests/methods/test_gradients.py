@@ -34,7 +34,7 @@ def puzzles(data):
     chosen = method.chosen(tf.cast(data["n"], tf.int64))
 
     def loss():
-        embedded = method.embed(data["patches"], training=True)
+        embedded = jigsaw.embed(method, data["patches"], training=True)
         return entropy(method.logits(embedded, chosen, training=True), chosen.numpy())
 
     return method, loss
@@ -44,7 +44,7 @@ def sides(data):
     example = relative_patch.example(8, 10)
     method = relative_patch.RelativePatch(tiny(), example, 8, **SMALL)
     return method, lambda: entropy(
-        method.logits(data["patches"], training=True), np.arange(8)
+        method.logits(jigsaw.embed(method, data["patches"], True), True), np.arange(8)
     )
 
 
