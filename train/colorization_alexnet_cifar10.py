@@ -2,10 +2,12 @@
 
     sslzoo train colorization_alexnet_cifar10 target=bins --workdir runs/color
 
-For studies: three targets (histograms, regression, bins), with and without hypercolumn.
+For studies: four targets (histograms, regression, regression_lab, bins), with and
+without hypercolumn.
 The data is TFDS' cifar10, or files that you have: data=npz:cifar10_jpeg.npz#train
 test=npz:cifar10_jpeg.npz#test. The network is that of `split_brain_alexnet_cifar10`,
-undivided: 32 pixels make 5 x 5 cells. Labels are used by the probes alone.
+undivided and, as its study has it, of a quarter of the channels: 32 pixels make 5 x 5
+cells. Labels are used by the probes alone.
 """
 
 from sslzoo import backbones

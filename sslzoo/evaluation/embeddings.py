@@ -143,8 +143,8 @@ def features(
             none: {"size": 224, "crop": 0.875, "interpolation": "bicubic", "antialias":
             False}.
         precision: "float32"; or "bfloat16", in which processors with units for it are
-            faster (docs/measured.md), at a cosine of 0.9999 with float32's; "auto" takes
-            that where they are.
+            faster (docs/measured.md), at a cosine of 0.9999 with float32's; "auto"
+            takes that where they are.
         progress: called with (images done, images in all) after every batch.
         registry, revision, cache_dir, offline, allow_http, accept_license: of a model
             that is named, as `load` takes them.

@@ -12,6 +12,7 @@ It holds where Student's interval of the mean of d is above zero, is contradicte
 it is below, and else, or of fewer than three seeds, is not decided.
 """
 
+import ast
 import dataclasses
 import datetime
 import gc
@@ -218,8 +219,20 @@ def _asked(cell, seed, common):
         for knob, value in cell.knobs.items()
     }
     knobs = recipe.knobs_of(path, **{**shared, **own, "seed": seed})
-    text = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"recipe": cell.recipe, "knobs": knobs, "text": text}
+    return {"recipe": cell.recipe, "knobs": knobs, "text": code(path)}
+
+
+def code(path):
+    """SHA-256 of what a recipe does: of its lines but for docstrings and comments."""
+    text = path.read_text(encoding="utf-8")
+    lines = dict(enumerate(text.splitlines(), 1))
+    for node in ast.walk(ast.parse(text)):
+        kinds = ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            for number in range(node.body[0].lineno, node.body[0].end_lineno + 1):
+                del lines[number]
+    kept = (line for line in lines.values() if line.strip() and line.strip()[0] != "#")
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 
 def _is_there(found, cell, seed, what):

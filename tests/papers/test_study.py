@@ -181,6 +181,22 @@ def test_the_rows_of_a_study_that_is_half_measured_are_of_it():
     }
 
 
+def test_words_of_a_recipe_may_be_mended(tmp_path):
+    """Hours of runs are not void for a docstring; for a number they are."""
+    path = tmp_path / "mine.py"
+    first = '"""One."""\n\ndef recipe(a=1):\n    """Two."""\n    return a\n'
+    found = []
+    for text in (
+        first,
+        first.replace("One", "A word\nor two"),
+        first.replace('    """Two."""\n', "    # Two.\n"),
+        first.replace("a=1", "a=2"),
+    ):
+        path.write_text(text)
+        found.append(study.code(path))
+    assert found[0] == found[1] == found[2] != found[3]
+
+
 @pytest.mark.parametrize("changed", ["its knob", "its recipe"])
 def test_no_table_has_a_row_that_the_study_would_make_anew(whole, changed):
     _, found, _ = whole
