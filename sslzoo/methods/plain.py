@@ -42,7 +42,8 @@ def for_fit(method, given):
     """What `fit` was given, as Keras' own takes it: endless batches of examples.
 
     They are numbered on from the batches that a method has learned from, over all
-    epochs and calls, so that none shows what another has shown.
+    epochs and calls, so that none shows what another has shown, as long as batches
+    stay as large.
     """
     given = {**given, "validation_split": given.get("validation_split") or None}
     _refuse(method, given)
