@@ -129,6 +129,25 @@ def test_two_replicas_mine_among_all_or_each_for_itself(two_replicas):
     assert abs(apart - loss) > 1e-3
 
 
+def test_of_shares_that_are_not_alike_each_image_is_its_own(two_replicas):
+    """A last batch, say, of 5 images: 3 on one replica, 2 on the other."""
+    z = draw(5, 3, 4).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices(z).batch(4).unbatch()
+    shares = two_replicas.experimental_distribute_dataset(data.batch(5))
+
+    @tf.function
+    def both(x):
+        def one(x):
+            loss = triplet.semi_hard_triplet(x, 2.0)
+            return loss * tf.cast(tf.shape(x)[0], tf.float32)
+
+        return two_replicas.run(one, (x,))
+
+    (losses,) = (two_replicas.reduce("SUM", both(x), axis=None) for x in shares)
+    expected = triplet.semi_hard_triplet(tf.constant(z), 2.0)
+    np.testing.assert_allclose(losses / 5, expected, rtol=1e-5)
+
+
 def test_one_image_alone_is_refused():
     """It has no negative: the loss would be no number."""
     with pytest.raises(BadInput, match="A batch of 1 image has no other"):

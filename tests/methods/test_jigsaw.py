@@ -13,7 +13,6 @@ from sslzoo.errors import BadInput
 from sslzoo.methods import jigsaw, sheets
 from sslzoo.methods.jigsaw import Jigsaw
 from sslzoo.optim.sgd import SGD
-from tests.runs import slow
 
 RNG = np.random.default_rng(0)
 
@@ -78,39 +77,6 @@ def test_a_step_shows_each_image_some_orders_which_all_images_share():
     assert counts.min() > 0 and counts.max() < 30  # 10 on average.
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_step_is_a_function_of_its_examples(shared):
-    method = make(dropout=0.5, shared=shared)
-    start = method.get_weights()
-    data = batch()
-
-    def after(data):
-        method.set_weights(start)
-        method.train_step(data)
-        return method.get_weights()
-
-    for one, other in zip(after(data), after(data)):
-        np.testing.assert_array_equal(one, other)
-    later = after({**data, "n": tf.range(100, 103)})
-    assert any(abs(a - b).max() > 1e-5 for a, b in zip(later, after(data)))
-
-
-@pytest.mark.parametrize("shared", [True, slow(False)])
-def test_two_replicas_are_one_with_dropout_and_subsets(shared, two_replicas):
-    patches = RNG.random((4, 9, 8, 8, 3)) * RNG.random((4, 9, 1, 1, 3))
-    data = {"patches": np.float32(patches), "n": np.arange(60, 64)}
-    data = tf.data.Dataset.from_tensor_slices(data).batch(4)
-    weights = []
-    for strategy in (tf.distribute.get_strategy(), two_replicas):
-        with strategy.scope():
-            method = make(dropout=0.5, shared=shared)
-        batches = strategy.experimental_distribute_dataset(data)
-        method.fit(batches, steps_per_epoch=1, epochs=1, verbose=0)
-        weights.append(method.get_weights())
-    for one, two in zip(*weights):
-        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
-
-
 def test_the_head_begins_as_the_authors_did():
     hidden, norm, _, dropout, logits = make(hidden=512, dropout=0.5).puzzle.layers
     for layer, bias in ((hidden, 0.1), (logits, 0.0)):
@@ -130,15 +96,6 @@ def test_it_learns_the_puzzles_of_three_pictures():
         step(data)
     method.reset_metrics()
     assert float(step(data)["accuracy"]) == 1
-
-
-def test_images_are_evaluated_by_the_mean_over_nine_patches():
-    method = make()
-    images = RNG.random((2, 24, 24, 3)).astype("float32")
-    found = method.deployable()(images)["pooled"]
-    patches = images.reshape(2, 3, 8, 3, 8, 3).swapaxes(2, 3).reshape(18, 8, 8, 3)
-    pooled = np.asarray(method.backbone(patches)["pooled"]).reshape(2, 9, -1)
-    np.testing.assert_allclose(found, pooled.mean(axis=1), rtol=1e-4, atol=1e-5)
 
 
 def test_a_puzzle_that_is_told_right_is_put_together_right():
@@ -203,16 +160,3 @@ def test_its_features_are_published_and_gone_on_with(tmp_path):
     for one, two in zip(method.get_weights(), again.get_weights()):
         np.testing.assert_array_equal(one, two)
     assert again.example.get_config() == method.example.get_config()
-
-
-def test_the_backbone_may_drop_too():
-    """Each patch by itself: they are more than the puzzles, or fewer."""
-    net = backbones.build("vgg16", width=1 / 32, norm=False)
-    options = dict(orders=8, embedding=4, hidden=8)
-    method = Jigsaw(net, jigsaw.example(32, 42), 32, **options)
-    method.compile(SGD(0.1))
-    data = {"patches": tf.constant(RNG.random((2, 9, 32, 32, 3)), tf.float32)}
-    losses = [
-        float(method.train_step({**data, "n": tf.range(2)})["loss"]) for _ in range(2)
-    ]
-    assert np.isfinite(losses).all()
