@@ -52,7 +52,8 @@ STANDARDS = {
 
 
 def rgb_to_lab(rgb, standard="skimage"):
-    return xyz_to_lab(linear_to_xyz(rgb_to_linear(rgb), standard), standard)
+    linear = _planes(rgb_to_linear(rgb))
+    return _lab(_times(linear, STANDARDS[standard].matrix), STANDARDS[standard])
 
 
 def lab_to_rgb(lab, standard="skimage"):
@@ -61,30 +62,33 @@ def lab_to_rgb(lab, standard="skimage"):
     return ops.clip(linear_to_rgb(linear), 0, 1)
 
 
-# Both sides of a `where` have a gradient, and NaN times zero is NaN: the power is taken
-# of nothing below its threshold.
-
-
 def rgb_to_linear(rgb):
     """v / 12.92 up to 0.04045, and ((v + 0.055) / 1.055) ^ 2.4 above."""
-    rgb = ops.convert_to_tensor(rgb)
-    above = _power((ops.maximum(rgb, 0.04045) + 0.055) / 1.055, 2.4)
-    return ops.where(rgb > 0.04045, above, rgb / 12.92)
+    return _joined(
+        ops.convert_to_tensor(rgb),
+        0.04045,
+        lambda v: v / 12.92,
+        lambda v: _power((v + 0.055) / 1.055, 2.4),
+    )
 
 
 def linear_to_rgb(linear):
     """12.92 v up to 0.0031308, and 1.055 v ^ (1 / 2.4) - 0.055 above."""
-    linear = ops.convert_to_tensor(linear)
-    above = 1.055 * _power(ops.maximum(linear, 0.0031308), 1 / 2.4) - 0.055
-    return ops.where(linear > 0.0031308, above, 12.92 * linear)
+    return _joined(
+        ops.convert_to_tensor(linear),
+        0.0031308,
+        lambda v: 12.92 * v,
+        lambda v: 1.055 * _power(v, 1 / 2.4) - 0.055,
+    )
 
 
 def linear_to_xyz(linear, standard="skimage"):
-    return _times(linear, STANDARDS[standard].matrix)
+    return ops.stack(_times(_planes(linear), STANDARDS[standard].matrix), axis=-1)
 
 
 def xyz_to_linear(xyz, standard="skimage"):
-    return _times(xyz, np.linalg.inv(STANDARDS[standard].matrix))
+    back = np.linalg.inv(STANDARDS[standard].matrix)
+    return ops.stack(_times(_planes(xyz), back), axis=-1)
 
 
 def xyz_to_lab(xyz, standard="skimage"):
@@ -92,12 +96,7 @@ def xyz_to_lab(xyz, standard="skimage"):
 
     Here X, Y and Z are parts of the white's, and f is the cube root, but a line near 0.
     """
-    known, xyz = STANDARDS[standard], ops.convert_to_tensor(xyz)
-    part = xyz / ops.convert_to_tensor(known.white, xyz.dtype)
-    root = _power(ops.maximum(part, known.threshold), 1 / 3)
-    f = ops.where(part > known.threshold, root, known.slope * part + 16 / 116)
-    x, y, z = f[..., 0], f[..., 1], f[..., 2]
-    return ops.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return _lab(_planes(xyz), STANDARDS[standard])
 
 
 def lab_to_xyz(lab, standard="skimage"):
@@ -105,18 +104,55 @@ def lab_to_xyz(lab, standard="skimage"):
     known, lab = STANDARDS[standard], ops.convert_to_tensor(lab)
     y = (lab[..., 0] + 16) / 116
     f = ops.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
-    line = (f - 16 / 116) / known.slope
-    part = ops.where(f > known.threshold ** (1 / 3), f * f * f, line)
+    part = _joined(
+        f,
+        known.threshold ** (1 / 3),
+        lambda f: (f - 16 / 116) / known.slope,
+        lambda f: f * f * f,
+    )
     return part * ops.convert_to_tensor(known.white, lab.dtype)
 
 
+def _lab(xyz, known):
+    """Lab of the planes of XYZ."""
+    x, y, z = (
+        _joined(
+            plane / white,
+            known.threshold,
+            lambda part: known.slope * part + 16 / 116,
+            lambda part: _power(part, 1 / 3),
+        )
+        for plane, white in zip(xyz, known.white)
+    )
+    return ops.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+# On a CPU that runs operation by operation these take a third of the time of what they
+# stand for: sums of planes, a power of what is above 0, a choice made by a product.
+
+
+def _planes(colours):
+    colours = ops.convert_to_tensor(colours)
+    return [colours[..., i] for i in range(3)]
+
+
+def _times(planes, matrix):
+    """The matrix times each colour, as sums: a matmul may round to half precision."""
+    return [
+        sum(part * plane for part, plane in zip(row, planes))
+        for row in np.asarray(matrix).tolist()
+    ]
+
+
 def _power(x, p):
-    """x ^ p of x > 0: on a CPU up to three times as fast as what is exact for all x."""
+    """x ^ p of x > 0."""
     return ops.exp(p * ops.log(x))
 
 
-def _times(colours, matrix):
-    """The matrix times each colour, as sums: a matmul may round to half precision."""
-    colours = ops.convert_to_tensor(colours)
-    matrix = ops.convert_to_tensor(np.asarray(matrix), colours.dtype)
-    return ops.sum(ops.expand_dims(colours, -2) * matrix, axis=-1)
+def _joined(x, threshold, below, above):
+    """`below` of x up to the threshold, `above` of what is beyond it.
+
+    Neither is asked of the other's x: both have a number there, and a gradient.
+    """
+    low, high = below(ops.minimum(x, threshold)), above(ops.maximum(x, threshold))
+    return low + ops.cast(x > threshold, low.dtype) * (high - low)
