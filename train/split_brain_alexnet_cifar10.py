@@ -1,4 +1,4 @@
-"""Split-brain, a small AlexNet, CIFAR-10: every row of Table 2 in minutes, on a CPU.
+"""Split-brain, a small AlexNet, CIFAR-10: every row of Table 2, on a CPU.
 
     sslzoo train split_brain_alexnet_cifar10 --workdir runs/split
     sslzoo train split_brain_alexnet_cifar10 row=equation5 count=10000 --workdir runs/5
