@@ -41,10 +41,11 @@ def family(path):
 FIRST = {family(path): path.stem for path in reversed(RECIPES)}
 FIRST = {*FIRST.values()}
 
-# Two replicas are tried by the tests of these methods too, or of their losses.
+# Two replicas are tried by the tests of these methods too, or of their losses, and of
+# BYOL by that of two workers.
 TRIED = {"exemplar_in1k", "jigsaw_in1k", "relative_patch_in1k"}
 TRIED |= {"two_views_r18w16_cifar10", "revisiting_small", "info_nce_r18w16_cifar10"}
-TRIED |= {"simclr_r18w16_cifar10"}
+TRIED |= {"simclr_r18w16_cifar10", "byol_r18_imagenette"}
 
 
 def first(path):
