@@ -93,7 +93,7 @@ def plane(**knobs):
     """Twelve epochs somewhere on the plane, four steps each."""
     small = dict(data="toyworld:train?count=64&size=32", test="synthetic:8", rate=0.5)
     small |= dict(backbone="tiny", batch_size=16, epochs=12, hidden=32, outputs=16)
-    plan = recipe.load("info_nce_r18w16_cifar10", **small, **knobs)
+    plan = recipe.load("info_nce_r18w16_cifar10", **{**small, **knobs})
     return dataclasses.replace(plan, probes={})
 
 
@@ -136,3 +136,27 @@ def test_rows_of_the_plane_that_learn_are_seen_to_be_healthy(row):
     assert len(watched.health) == 13
     assert not any(health.diagnose(watched.health[:k]) for k in range(14))
     assert watched.health[-1]["std"] > 0.2
+
+
+# A network of more directions than tiny has, and as many steps as the rows below want.
+LARGER = dict(
+    data="toyworld:train?count=512&size=32", backbone="resnet18", batch_size=32,
+    epochs=5, hidden=256, outputs=64,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_at_tau_0_a_predictor_of_rate_0_leaves_few_directions_and_it_is_named():
+    """Table 21: 0.01 of 100 where it does not learn, and 66 where it learns fast."""
+    watched, row = Watched(), dict(target="stop", predictor_rate=0.0)
+    with pytest.raises(RunStopped, match=r"use about \d\.\d directions of 64"):
+        runner.pretrain(plane(**LARGER, **row), listener=watched, on_collapse="stop")
+    assert health.diagnose(watched.health).kind == "dimensional collapse"
+
+
+@pytest.mark.slow
+def test_byol_itself_keeps_its_directions_there():
+    watched = Watched()
+    runner.pretrain(plane(**LARGER), listener=watched, on_collapse="stop")
+    assert not any(health.diagnose(watched.health[:k]) for k in range(7))
+    assert watched.health[-1]["effective_rank"] > 5
