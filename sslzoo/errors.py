@@ -35,6 +35,10 @@ class RunStopped(SslzooError, RuntimeError):
     """A run that cannot or must not go on: collapse, bad data, a full disk."""
 
 
+class Diverged(RunStopped):
+    """A run whose loss or weights are not numbers any more."""
+
+
 class Interrupted(RunStopped):
     """A run that was asked to stop, and did, with all that it had done kept."""
 

@@ -15,7 +15,7 @@ from sslzoo import checkpoints, distribute, health
 from sslzoo import recipe as recipe_files
 from sslzoo.data import pipeline
 from sslzoo.data.quarantine import Quarantine
-from sslzoo.errors import BadInput, Interrupted, MissingFile, RunStopped
+from sslzoo.errors import BadInput, Diverged, Interrupted, MissingFile, RunStopped
 from sslzoo.evaluation.probes import Probes
 
 HEALTH_IMAGES = 256  # Of the examples on which health is measured.
@@ -365,7 +365,7 @@ class _Run(keras.callbacks.Callback):
         if not lost:
             return
         kept = f" What it did before is kept: {self.workdir.path}." * bool(self.workdir)
-        raise RunStopped(
+        raise Diverged(
             f"{lost[0]} is not a number at step {row['step']}.{kept} Begin anew with "
             "half the learning rate or a longer warm-up; if it runs in half precision, "
             "try precision=float32."

@@ -2,7 +2,8 @@
 
 A cell is a row of a table: a recipe with knobs. Each of its seeds is trained and its
 features are measured; what was found is kept in one file at once, so that a study may
-take many sittings. Every cell has its first seed before any has its second.
+take many sittings. Every cell has its first seed before any has its second. A run that
+diverges has no score, which its row tells, and the study goes on.
 
 A claim is of two cells or more, trained with the same seeds:
 
@@ -28,7 +29,14 @@ import keras
 import numpy as np
 
 from sslzoo import checkpoints, recipe, runner, workdir
-from sslzoo.errors import BadInput, Interrupted, MissingFile, UnknownName, nearest
+from sslzoo.errors import (
+    BadInput,
+    Diverged,
+    Interrupted,
+    MissingFile,
+    UnknownName,
+    nearest,
+)
 from sslzoo.evaluation import statistics
 from sslzoo.papers import figures
 
@@ -174,10 +182,14 @@ def run(
         place = len(asked) - len(left) + done + 1
         listener.said(f"{place} of {len(asked)}: {cell.name}, seed {seed}")
         began, used = time.monotonic(), time.process_time()
-        scores = _scores(study, cell, seed, what, workdirs, listener)
+        try:
+            got = {"scores": _scores(study, cell, seed, what, workdirs, listener)}
+        except Diverged as error:
+            listener.said(f"{error} The study goes on: its row says that it diverged.")
+            got = {"scores": {}, "diverged": True}
         found.setdefault(cell.name, {})[str(seed)] = {
             **what,
-            "scores": scores,
+            **got,
             "seconds": round(time.monotonic() - began),  # Of the last sitting alone.
             "processor_seconds": round(time.process_time() - used),
             "date": datetime.date.today().isoformat(),
@@ -426,10 +438,16 @@ def _table(study, found):
             for known in (scores(found, cell.name, c) for c in study.columns)
         ]
         paper = [str(cell.published.get(column, "")) for column in published]
-        lines.append(_row([cell.name, str(len(seeds)), *measured, *paper]))
+        lines.append(_row([cell.name, _seeds(seeds), *measured, *paper]))
     if left := len(study.cells) - len(there):
         lines += ["", f"Not measured yet: {left} of {len(study.cells)} rows."]
     return [*lines, *_hours(found)]
+
+
+def _seeds(seeds):
+    """How many, and how many of them diverged."""
+    diverged = sum("diverged" in one for one in seeds.values())
+    return str(len(seeds)) + (f", {diverged} diverged" if diverged else "")
 
 
 def _hours(found):

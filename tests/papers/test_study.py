@@ -250,6 +250,23 @@ def test_a_run_that_is_interrupted_goes_on_with_the_study(tmp_path, monkeypatch)
     assert not (tmp_path / "toy.json").exists()
 
 
+def test_a_run_that_diverges_is_told_and_the_study_goes_on(tmp_path):
+    cells = (
+        study.Cell("wild", TOY, {**TINY, "rate": 1e30}, published={"sum": "1"}),
+        study.Cell("none", TOY, TINY, trained=False),
+    )
+    claim = study.above("wild is faster", "wild", "none", ("sum",))
+    one, heard = made(cells=cells, claims=(claim,)), Heard()
+    found = study.run(one, tmp_path / "toy.json", tmp_path / "runs", listener=heard)
+    assert [*found] == ["wild", "none"]
+    assert any("is not a number" in w and "goes on" in w for w in heard.words)
+    told = study.tables(one, study.read(tmp_path / "toy.json"))
+    assert "| wild | 1, 1 diverged |  | 1 |" in told
+    assert "| none | 1 | " in told and "not measured yet" in told
+    assert study.run(one, tmp_path / "toy.json", tmp_path / "elsewhere") == found
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_knob_is_of_all_cells_that_have_it(tmp_path):
     (slow, *_) = cells()
     one = made(cells=(study.Cell("slow", TOY, slow.knobs),))
