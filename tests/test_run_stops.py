@@ -31,6 +31,7 @@ def test_a_bad_picture_that_cannot_be_named_stops_the_run(tmp_path, disk):
             runner.pretrain(plan, folder)
 
 
+@pytest.mark.slow
 def test_a_collapse_is_said_in_words_and_can_stop_the_run(tmp_path, monkeypatch):
     from sslzoo import health
 

@@ -189,6 +189,7 @@ def test_depth_may_be_as_numpy_has_it():
     )
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same():
     depths = np.stack([room(0)[0], room(15)[0]])
     compiled = tf.function(lambda x: color.hha(x, CAMERA), jit_compile=True)(depths)

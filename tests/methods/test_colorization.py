@@ -274,6 +274,7 @@ def test_black_pictures_leave_numbers(target):
     assert all(np.isfinite(w).all() for w in method.get_weights())
 
 
+@pytest.mark.slow
 def test_it_learns_and_sparse_learns_what_dense_learns():
     """25 steps on four pictures: what they learn differs by less than a tenth of it."""
     ends = {}
